@@ -1,0 +1,16 @@
+"""GPT-2 in plain NumPy: every layer with a hand-written forward and backward pass.
+
+The letters of all shapes:
+
+    B  sequences in a batch         C  numbers a token (channels, the embedding's width)
+    T  tokens in a sequence         F  numbers inside the feed-forward, 4 C
+    N  B T, all rows at once        H  attention heads
+    V  tokens in the vocabulary     D  C / H, numbers a head
+"""
+
+from numpygpt.generate import generate
+from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.training.optim import AdamW
+
+__all__ = ["GPT", "AdamW", "GPTConfig", "generate"]
+__version__ = "0.1.0"

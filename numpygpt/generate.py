@@ -1,0 +1,156 @@
+"""Generation: ask for the next token, append it, ask again.
+
+Each new token needs the keys and values of all tokens before it, and those never change: they are
+kept in a cache (2 L C numbers a token), so that a step costs one token's work and not the whole
+text's. The results are the same as without the cache.
+
+Past the context length T there is no position left. The window then moves: the last T // 2 tokens
+are read anew as positions 0, 1, ..., and generation goes on from there. (Moving it by one token at
+a time would change every position, and so cost a whole forward pass, at each step.)
+
+How a token is chosen from the logits z (V,), after z / temperature:
+    top_k   only the k highest stay;
+    top_p   only the most probable stay, as few as together have probability p ("nucleus");
+    then one is drawn from softmax(z). Temperature 0 takes the highest.
+
+Reference: Holtzman et al. 2020 (top-p); Fan et al. 2018 (top-k).
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from numpygpt.gpt import GPT
+from numpygpt.layers.base import Array
+
+
+def probabilities(
+    logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+) -> Array:
+    """What the next token is drawn from: logits (B, V) -> float64 probabilities (B, V)."""
+    z = logits.astype(np.float64)
+    if temperature == 0:
+        return (np.arange(z.shape[1]) == z.argmax(axis=1)[:, None]).astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    z /= temperature
+    if top_k is not None and top_k < z.shape[1]:
+        kth = np.partition(z, -top_k, axis=1)[:, -top_k, None]
+        z[z < kth] = -np.inf
+    p: Array = np.exp(z)
+    p /= p.sum(axis=1, keepdims=True)
+    if top_p is not None:
+        order = np.argsort(-p, axis=1, kind="stable")
+        ranked = np.take_along_axis(p, order, axis=1)
+        ranked[np.cumsum(ranked, axis=1) - ranked >= top_p] = 0  # the mass above it was enough
+        np.put_along_axis(p, order, ranked, axis=1)
+        p /= p.sum(axis=1, keepdims=True)
+    return p
+
+
+def draw(p: Array, rng: np.random.Generator) -> Array:
+    """One token id for each row of probabilities (B, V): (B,)."""
+    cumulative = np.cumsum(p, axis=1)
+    u = rng.random((len(p), 1)) * cumulative[:, -1:]
+    ids: Array = (cumulative <= u).sum(axis=1)
+    return ids
+
+
+def stream(
+    model: GPT,
+    ids: npt.ArrayLike,
+    max_new_tokens: int = 50,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    eos_id: int | None = None,
+    rng: int | np.random.Generator = 0,
+    use_cache: bool = True,
+) -> Iterator[Array]:
+    """As `generate`, but yields each step's new ids (B,) as they come."""
+    _check(max_new_tokens, temperature, top_k, top_p)
+    rng = np.random.default_rng(rng)
+    T = model.config.context_length
+    tokens = np.asarray(ids)
+    if tokens.ndim != 2 or tokens.shape[1] == 0:
+        raise ValueError(f"generate: expected ids of shape (B, T), T at least 1, got {tokens.shape}")
+    done = np.zeros(len(tokens), bool)
+    window = tokens[:, -T:]
+    new = window  # what the cache has not seen
+    caches = model.new_caches(len(tokens)) if use_cache else None
+    was_training = model.training
+    for _ in range(max_new_tokens):
+        model.eval()
+        x = model.hidden(new, caches)
+        p = probabilities(model.head.forward(x[:, -1]), temperature, top_k, top_p)
+        model.train(was_training)
+        ids_now = p.argmax(axis=1) if temperature == 0 else draw(p, rng)
+        if eos_id is not None:
+            ids_now = np.where(done, eos_id, ids_now)
+            done |= ids_now == eos_id
+        yield ids_now
+        if done.all():
+            return
+        window = np.concatenate([window, ids_now[:, None]], axis=1)
+        new = window[:, -1:] if use_cache else window
+        if window.shape[1] > T:
+            new = window = window[:, -max(1, T // 2) :]
+            caches = model.new_caches(len(tokens)) if use_cache else None
+
+
+def generate(
+    model: GPT,
+    ids: npt.ArrayLike,
+    max_new_tokens: int = 50,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    eos_id: int | None = None,
+    rng: int | np.random.Generator = 0,
+    use_cache: bool = True,
+) -> Array:
+    """Continue every sequence of a batch.
+
+    Parameters
+    ----------
+    model : GPT
+        Used in eval mode, and left in the mode it was in.
+    ids : (B, T) integers
+        The prompts, of one length, at least 1. Of more than the context length, the end is read.
+    max_new_tokens : int
+        How many to append.
+    temperature : float
+        Below 1 bolder, above 1 wilder; 0: always the most probable token.
+    top_k, top_p : int, float, optional
+        Choose among the k most probable tokens; among as few as have probability p together.
+    eos_id : int, optional
+        A sequence that drew it is finished and filled with it; when all are, generation ends.
+    rng : int or numpy.random.Generator
+        Of the draws.
+    use_cache : bool
+        Keep keys and values. Without, the same tokens come, slower.
+
+    Returns
+    -------
+    (B, T + n) integers
+        Prompts and what follows; n is `max_new_tokens`, or less where all ended before.
+    """
+    tokens = np.asarray(ids)
+    new = stream(
+        model, tokens, max_new_tokens, temperature, top_k, top_p, eos_id, rng, use_cache
+    )
+    return np.concatenate([tokens, *(step[:, None] for step in new)], axis=1)
+
+
+def _check(
+    max_new_tokens: int, temperature: float, top_k: int | None, top_p: float | None
+) -> None:
+    if max_new_tokens < 0:
+        raise ValueError(f"generate: expected max_new_tokens at least 0, got {max_new_tokens}")
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise ValueError(f"generate: expected a finite temperature at least 0, got {temperature}")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"generate: expected top_k at least 1, got {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"generate: expected 0 < top_p <= 1, got {top_p}")

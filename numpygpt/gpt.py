@@ -1,0 +1,187 @@
+"""GPT: the layers assembled. From token ids to the logits of the next token, and back.
+
+Forward
+-------
+    x = dropout(token_embedding[ids] + position_embedding[0..T-1])      (B, T, C)
+    x = block_l(x)                  for l = 1 .. L                      (B, T, C)
+    logits = norm(x) W_head^T                                           (B, T, V)
+
+The logits at t score every token of the vocabulary as the token at t + 1.
+
+Backward: the same list of layers, walked from its end. The position embedding was added to every
+sequence of the batch, so its derivative is summed over the batch; a tied head and the token
+embedding add to one gradient.
+
+Reference: Radford et al. 2019; the released code, openai/gpt-2 `src/model.py`.
+"""
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from numpygpt.layers.attention import KeyValueCache
+from numpygpt.layers.base import Array, Layer, Parameter
+from numpygpt.layers.block import Block
+from numpygpt.layers.dropout import Dropout
+from numpygpt.layers.embedding import Embedding
+from numpygpt.layers.head import Head
+from numpygpt.layers.layernorm import LayerNorm
+
+PRESETS = {  # C, H, L
+    "gpt2": (768, 12, 12),
+    "gpt2-medium": (1024, 16, 24),
+    "gpt2-large": (1280, 20, 36),
+    "gpt2-xl": (1600, 25, 48),
+}
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a GPT. The defaults are the released GPT-2 small's.
+
+    Attributes
+    ----------
+    vocab_size, context_length, n_embd, n_head, n_layer : int
+        V, the longest T, C, H and the number of blocks.
+    dropout : float
+        Probability, for the embeddings, the attention weights and both branches of each block.
+    qkv_bias : bool
+        Whether the query, key and value projections have biases.
+    tie_weights : bool
+        Whether the head is the token embedding.
+    """
+
+    vocab_size: int = 50257
+    context_length: int = 1024
+    n_embd: int = 768
+    n_head: int = 12
+    n_layer: int = 12
+    dropout: float = 0.0
+    qkv_bias: bool = True
+    tie_weights: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "context_length", "n_embd", "n_head", "n_layer"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"GPTConfig: expected {name} a whole number from 1, got {value!r}")
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"GPTConfig: expected n_embd divisible by n_head, got {self.n_embd} and "
+                f"{self.n_head}"
+            )
+        if not (isinstance(self.dropout, float | int) and 0 <= self.dropout < 1):
+            raise ValueError(f"GPTConfig: expected 0 <= dropout < 1, got {self.dropout!r}")
+        for name in ("qkv_bias", "tie_weights"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(
+                    f"GPTConfig: expected {name} True or False, got {getattr(self, name)!r}"
+                )
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> "GPTConfig":
+        """One of gpt2, gpt2-medium, gpt2-large, gpt2-xl, with fields changed by keyword."""
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")
+        unknown = set(changes) - {field.name for field in fields(cls)}
+        if unknown:
+            raise TypeError(f"GPTConfig has no field {', '.join(sorted(unknown))}")
+        n_embd, n_head, n_layer = PRESETS[name]
+        return replace(cls(n_embd=n_embd, n_head=n_head, n_layer=n_layer), **changes)
+
+
+class GPT(Layer):
+    """The model.
+
+    Parameters
+    ----------
+    config : GPTConfig
+        Its shape.
+    rng : int, numpy.random.Generator or None
+        Draws the first values (GPT-2's own initialisation: normal, 0.02; the last matrix of each
+        branch 0.02 / sqrt(2 L); biases 0, gains 1) and then dropout's masks. None leaves the
+        parameters undefined, for a caller who fills them.
+    dtype : numpy dtype
+        float32 to run; float64 and complex128 to check gradients.
+    """
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        rng: int | np.random.Generator | None = 0,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        V, C, L = config.vocab_size, config.n_embd, config.n_layer
+        self.config = config
+        self.token_embedding = Embedding(V, C)
+        self.position_embedding = Embedding(config.context_length, C)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = [
+            Block(C, config.n_head, config.dropout, config.qkv_bias, 0.02 / math.sqrt(2 * L))
+            for _ in range(L)
+        ]
+        self.norm = LayerNorm(C)
+        self.head = Head(self.token_embedding.W if config.tie_weights else Parameter(V, C, std=0.02))
+        if rng is None:
+            self.allocate(dtype)
+        else:
+            rng = np.random.default_rng(rng)
+            self.initialize(rng, dtype)
+        self.set_dropout_rng(np.random.default_rng(rng))
+
+    def set_dropout_rng(self, rng: Any) -> None:
+        """Let all dropout layers draw from `rng`, in the order of the forward pass."""
+        for layer in self.layers():
+            if isinstance(layer, Dropout):
+                layer.rng = rng
+
+    def forward(self, ids: npt.ArrayLike, caches: list[KeyValueCache] | None = None) -> Array:
+        """Ids (B, T) -> logits (B, T, V)."""
+        return self.head.forward(self.hidden(ids, caches))
+
+    def hidden(self, ids: npt.ArrayLike, caches: list[KeyValueCache] | None = None) -> Array:
+        """Ids (B, T) -> what the head reads, (B, T, C).
+
+        With caches (from `new_caches`), ids are the tokens that follow those seen with them so far.
+        """
+        before = caches[0].length if caches else 0
+        ids = self._check_ids(ids, before)
+        positions = np.arange(before, before + ids.shape[1])
+        x = self.token_embedding.forward(ids) + self.position_embedding.forward(positions)
+        x = self.dropout.forward(x)
+        for i, block in enumerate(self.blocks):
+            x = block.forward(x, caches[i] if caches else None)
+        return self.norm.forward(x)
+
+    def loss(self, ids: npt.ArrayLike, targets: npt.ArrayLike) -> float:
+        """Mean cross-entropy in nats of ids (B, T) against the ids that follow each, (B, T)."""
+        return self.head.loss(self.hidden(ids), np.asarray(targets))
+
+    def backward(self, dlogits: Array | None = None) -> None:
+        """Add the gradients of all parameters: after `loss`, or after `forward` given dlogits."""
+        dx = self.norm.backward(self.head.backward(dlogits))
+        for block in reversed(self.blocks):
+            dx = block.backward(dx)
+        dx = self.dropout.backward(dx)
+        self.position_embedding.backward(dx.sum(axis=0))
+        self.token_embedding.backward(dx)
+
+    def new_caches(self, batch: int) -> list[KeyValueCache]:
+        """One empty key/value cache a block, for `batch` sequences (2 L B T C numbers in all)."""
+        c = self.config
+        shape = (batch, c.n_head, c.context_length, c.n_embd // c.n_head)
+        return [KeyValueCache(shape, self.flat.data.dtype) for _ in self.blocks]
+
+    def _check_ids(self, ids: npt.ArrayLike, before: int) -> Array:
+        ids = np.asarray(ids)
+        if ids.ndim != 2 or 0 in ids.shape:
+            raise ValueError(f"GPT: expected ids of shape (B, T), at least one, got {ids.shape}")
+        if before + ids.shape[1] > self.config.context_length:
+            raise ValueError(
+                f"GPT: expected at most {self.config.context_length} tokens, the context length, "
+                f"got {before + ids.shape[1]}"
+            )
+        return ids

@@ -1,0 +1,219 @@
+"""Causal multi-head self-attention: each token looks back and takes what it needs from the others.
+
+Every token asks a question (its query), offers a description of itself (its key) and carries a
+message (its value). Where a query matches a key, the message is taken, in H heads side by side,
+each on its own D = C/H of the numbers. No token sees a later one.
+
+Forward
+-------
+    q, k, v = x W_q + b_q, x W_k + b_k, x W_v + b_v     x (B,T,C), W (C,C), split: (B,H,T,D)
+    S = q k^T / sqrt(D);  S[t,s] = -inf where s > t     (B,H,T,S)   t asks, s answers
+    P = softmax(S) over s                               rows sum to 1
+    o = P v                                             (B,H,T,D)
+    y = merge(o) W_o + b_o                              heads side by side again: (B,T,C)
+
+Backward, from do = the derivative by o, a (T,D) matrix for each head
+----------------------------------------------------------------------
+o[t] = sum_s P[t,s] v[s] is a product like Linear's:
+
+    dv = P^T do             (S,T) (T,D) -> (S,D)
+    dP = do v^T             (T,D) (D,S) -> (T,S)
+
+The softmax of one row has dP[s]/dS[r] = P[s] ([s = r] - P[r]), so
+
+    dS[t,s] = P[t,s] (dP[t,s] - delta[t]),   delta[t] = sum_r P[t,r] dP[t,r] = do[t] . o[t]
+
+where the last step puts dP = do v^T in and sums over r first: one number a row, from arrays of
+width D instead of T. S = (q / sqrt(D)) k^T is a product again:
+
+    dq = dS k / sqrt(D)     (T,S) (S,D) -> (T,D)
+    dk = dS^T q / sqrt(D)   (S,T) (T,D) -> (S,D)
+
+With dropout, P is replaced by A = P keep / (1 - p) in o and dv, and dP = (do v^T) keep / (1 - p);
+delta is the same.
+
+Saved: q, k, v (one array), o, and for each row of S its log-sum-exp L = log sum_s exp(S[t,s]).
+Not P: P = exp(S - L) is one small product and one exp away, and grows with T squared.
+
+Cost: 4 B T^2 C flops forward and 10 B T^2 C backward without the mask; queries are taken in blocks
+of rows, each against the keys up to its last row only, so that nearly half of that is never done.
+
+Reference: Vaswani et al. 2017, eq. 1 and section 3.2.2; delta: Dao et al. 2022 (FlashAttention).
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.dropout import Dropout
+from numpygpt.layers.linear import Linear
+from numpygpt.parallel import over_rows
+
+QUERY_ROWS = 256  # rows of S computed at a time: smaller skips more of the mask, larger feeds BLAS
+
+
+@lru_cache(maxsize=8)
+def _causal_mask(R: int, dtype: np.dtype[np.generic]) -> Array:
+    """-inf above the diagonal, 0 elsewhere: (R, R)."""
+    mask: Array = np.zeros((R, R), dtype)
+    mask[np.triu_indices(R, 1)] = -np.inf
+    return mask
+
+
+def _pairs(x: Array) -> Array:
+    """(B, H, R, S) -> (B H, R, S): one matrix for each pair of sequence and head, a view."""
+    return x.reshape(-1, *x.shape[2:])
+
+
+class KeyValueCache:
+    """The keys and values of the tokens so far, for one attention layer.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (B, H, longest T, D).
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int], dtype: npt.DTypeLike) -> None:
+        self.k: Array = np.empty(shape, dtype)
+        self.v: Array = np.empty(shape, dtype)
+        self.length = 0
+
+    def extend(self, k: Array, v: Array) -> tuple[Array, Array]:
+        """Append (B, H, T, D) keys and values; returns views of all so far."""
+        start, self.length = self.length, self.length + k.shape[2]
+        self.k[:, :, start : self.length] = k
+        self.v[:, :, start : self.length] = v
+        return self.k[:, :, : self.length], self.v[:, :, : self.length]
+
+
+class CausalSelfAttention(Layer):
+    """Multi-head self-attention in which no token sees a later one.
+
+    Parameters
+    ----------
+    n_embd, n_head : int
+        C and H; C is divisible by H.
+    dropout : float
+        The probability with which an entry of P is dropped.
+    qkv_bias : bool
+        Whether q, k and v have biases. (The derivative by k's is 0: it moves all S[t] alike.)
+    proj_std : float
+        W_o starts as N(0, proj_std^2).
+    recompute : callable, optional
+        As Linear's `recompute`, for x.
+    """
+
+    def __init__(
+        self,
+        n_embd: int,
+        n_head: int,
+        dropout: float = 0.0,
+        qkv_bias: bool = True,
+        proj_std: float = 0.02,
+        recompute: Callable[[], Array] | None = None,
+    ) -> None:
+        if n_embd % n_head:
+            raise ValueError(
+                f"CausalSelfAttention: expected C divisible by H, got C={n_embd}, H={n_head}"
+            )
+        self.n_head = n_head
+        self.qkv = Linear(n_embd, 3 * n_embd, bias=qkv_bias, recompute=recompute)
+        self.dropout = Dropout(dropout)
+        self.proj = Linear(n_embd, n_embd, std=proj_std)
+
+    def _third(self, i: int) -> Array:
+        C = self.proj.W.shape[0]
+        return self.qkv.W.data[:, i * C : (i + 1) * C]
+
+    W_q = property(lambda self: self._third(0), doc="The query matrix (C, C), a view of qkv.W.")
+    W_k = property(lambda self: self._third(1), doc="The key matrix (C, C), a view of qkv.W.")
+    W_v = property(lambda self: self._third(2), doc="The value matrix (C, C), a view of qkv.W.")
+    W_o = property(lambda self: self.proj.W.data, doc="The output matrix (C, C).")
+
+    def _split(self, x: Array, n: int) -> Array:
+        """(B, T, n C) -> n times (B, H, T, D), all of them views of x."""
+        B, T, width = x.shape
+        D = width // (n * self.n_head)
+        return x.reshape(B, T, n, self.n_head, D).transpose(2, 0, 3, 1, 4)
+
+    def forward(self, x: Array, cache: KeyValueCache | None = None) -> Array:
+        """(B, T, C) -> (B, T, C); with a cache, x holds the tokens that follow the cached ones."""
+        B, T, C = x.shape
+        H = self.n_head
+        qkv = self.qkv.forward(x)
+        q, k, v = self._split(qkv, 3)
+        if cache is not None:
+            k, v = cache.extend(k, v)
+        before = k.shape[2] - T  # keys of earlier calls, which every query may see
+        keep = self.dropout.draw_mask((B, H, T, before + T))
+
+        o = np.empty_like(x)
+        (o_heads,) = self._split(o, 1)
+        L = np.empty((B, H, T, 1), x.dtype)
+        for start in range(0, T, QUERY_ROWS):
+            stop = min(start + QUERY_ROWS, T)
+            rows, keys = slice(start, stop), slice(before + stop)
+            S = (q[:, :, rows] / math.sqrt(C // H)) @ k[:, :, keys].swapaxes(2, 3)
+            over_rows(self._softmax, _pairs(S), _pairs(L[:, :, rows]))
+            if keep is not None:
+                S = self.dropout.apply(S, keep[:, :, rows, keys])
+            np.matmul(S, v[:, :, keys], out=o_heads[:, :, rows])
+        self.save(qkv, o, L, keep)
+        return self.proj.forward(o)
+
+    @staticmethod
+    def _softmax(S: Array, L: Array) -> None:
+        """S becomes P, and L the log of the sum of each row's exp(S)."""
+        R = S.shape[1]
+        S[..., -R:] += _causal_mask(R, S.dtype)
+        top = S.max(-1, keepdims=True)  # exp of numbers up to 0 cannot overflow
+        S -= top
+        np.exp(S, out=S)
+        total = S.sum(-1, keepdims=True)
+        S /= total
+        np.add(top, np.log(total), out=L)
+
+    def backward(self, dy: Array) -> Array:
+        """(B, T, C) -> (B, T, C); adds to the gradients of all four matrices and their biases."""
+        qkv, o, L, keep = self.take_saved()
+        B, T, C = dy.shape
+        scale = 1 / math.sqrt(C // self.n_head)
+        q, k, v = self._split(qkv, 3)
+        (do,), (o_heads,) = self._split(self.proj.backward(dy), 1), self._split(o, 1)
+        delta = np.einsum("bhtd,bhtd->bht", do, o_heads)[..., None]
+
+        dqkv = np.empty_like(qkv)
+        dq, dk, dv = self._split(dqkv, 3)
+        for start in reversed(range(0, T, QUERY_ROWS)):  # the last rows meet all keys: they come
+            stop = min(start + QUERY_ROWS, T)  # first and write dk, dv, to which the others add
+            rows, keys = slice(start, stop), slice(stop)
+            q_rows, do_rows = q[:, :, rows] * scale, do[:, :, rows]
+            P = q_rows @ k[:, :, keys].swapaxes(2, 3)  # S, until differentiate
+            dS = do_rows @ v[:, :, keys].swapaxes(2, 3)  # do v^T, until differentiate
+            if keep is not None:
+                dS = self.dropout.apply(dS, keep[:, :, rows, keys])
+            over_rows(self._differentiate, *map(_pairs, (P, dS, L[:, :, rows], delta[:, :, rows])))
+            np.matmul(dS, k[:, :, keys], out=dq[:, :, rows])
+            A = P if keep is None else self.dropout.apply(P, keep[:, :, rows, keys])
+            for product, left, right in ((dk, dS, q_rows), (dv, A, do_rows)):
+                if stop == T:
+                    np.matmul(left.swapaxes(2, 3), right, out=product)
+                else:
+                    product[:, :, keys] += left.swapaxes(2, 3) @ right
+        dq *= scale
+        return self.qkv.backward(dqkv)
+
+    @staticmethod
+    def _differentiate(P: Array, dS: Array, L: Array, delta: Array) -> None:
+        """P comes as S and becomes exp(S - L); dS comes as dP and becomes P (dP - delta)."""
+        R = P.shape[1]
+        P[..., -R:] += _causal_mask(R, P.dtype)
+        P -= L
+        np.exp(P, out=P)
+        dS -= delta
+        dS *= P

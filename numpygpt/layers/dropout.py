@@ -1,0 +1,69 @@
+"""Dropout: in training, each number is set to 0 with probability p, and the rest scaled up.
+
+Forward
+-------
+    keep = u < 1 - p                u uniform in [0, 1), drawn anew at every forward
+    y    = x keep / (1 - p)         so that the expected value of y is x
+
+Backward
+--------
+The mask is a constant of the forward pass, so
+
+    dx   = dy keep / (1 - p)        every array has x's shape
+
+In eval mode, and for p = 0, y is x itself and nothing is drawn.
+
+Saved: the mask, as one byte a number.
+
+Reference: Srivastava et al. 2014.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from numpygpt.layers.base import Array, Layer
+
+
+class Dropout(Layer):
+    """Sets numbers to 0 at random while training.
+
+    Parameters
+    ----------
+    p : float
+        The probability, 0 <= p < 1.
+    rng : numpy.random.Generator, or anything with its `random(shape, dtype=...)`
+        Where the uniforms come from. Layers of one model share one.
+    """
+
+    def __init__(self, p: float, rng: Any = None) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: expected 0 <= p < 1, got {p}")
+        self.p = p
+        self.rng = np.random.default_rng(0) if rng is None else rng
+
+    def draw_mask(self, shape: tuple[int, ...]) -> Array | None:
+        """True where a number is kept; None where nothing is dropped."""
+        if not self.training or self.p == 0:
+            return None
+        mask: Array = self.rng.random(shape, dtype=np.float32) < 1 - self.p
+        return mask
+
+    def apply(self, x: Array, mask: Array | None) -> Array:
+        """x keep / (1 - p): the formula of forward, and of backward."""
+        if mask is None:
+            return x
+        y: Array = x * mask
+        y *= 1 / (1 - self.p)
+        return y
+
+    def forward(self, x: Array) -> Array:
+        """Any shape -> the same shape."""
+        mask = self.draw_mask(x.shape)
+        self.save(mask)
+        return self.apply(x, mask)
+
+    def backward(self, dy: Array) -> Array:
+        """Of x's shape -> of x's shape."""
+        (mask,) = self.take_saved()
+        return self.apply(dy, mask)

@@ -1,0 +1,60 @@
+"""FeedForward: after looking around (attention), each token thinks for itself.
+
+Forward, the same for every token
+---------------------------------
+    h = x W_1 + b_1         x (..., C), W_1 (C, F), h (..., F), F = 4 C
+    a = GELU(h)             (..., F)
+    y = a W_2 + b_2         W_2 (F, C), y (..., C)
+
+Backward: the three layers' own, in reverse
+-------------------------------------------
+    da = dy W_2^T           (..., F)        and dW_2 = a^T dy
+    dh = da GELU'(h)        (..., F)
+    dx = dh W_1^T           (..., C)        and dW_1 = x^T dh
+
+Saved: h only, by GELU; a, which dW_2 needs, is computed from it again.
+
+Cost: 16 N C^2 flops forward, twice that backward: two thirds of a block's work.
+
+Reference: Vaswani et al. 2017, section 3.3, with GELU for ReLU as in GPT-2.
+"""
+
+from collections.abc import Callable
+
+from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.gelu import GELU
+from numpygpt.layers.linear import Linear
+
+
+class FeedForward(Layer):
+    """Linear to F = 4 C, GELU, Linear back to C.
+
+    Parameters
+    ----------
+    n_embd : int
+        C.
+    proj_std : float
+        W_2 starts as N(0, proj_std^2).
+    recompute : callable, optional
+        As Linear's `recompute`, for x.
+    """
+
+    def __init__(
+        self,
+        n_embd: int,
+        proj_std: float = 0.02,
+        recompute: Callable[[], Array] | None = None,
+    ) -> None:
+        self.fc = Linear(n_embd, 4 * n_embd, recompute=recompute)
+        self.gelu = GELU()
+        self.proj = Linear(4 * n_embd, n_embd, std=proj_std, recompute=self.gelu.recompute)
+
+    def forward(self, x: Array) -> Array:
+        """(..., C) -> (..., C)."""
+        h = self.fc.forward(x)
+        return self.proj.forward(self.gelu.forward(h))
+
+    def backward(self, dy: Array) -> Array:
+        """(..., C) -> (..., C)."""
+        da = self.proj.backward(dy)
+        return self.fc.backward(self.gelu.backward(da))

@@ -1,0 +1,103 @@
+"""LayerNorm: each token's numbers are shifted to mean 0 and scaled to variance 1, then by a gain.
+
+Forward, for one token's row x of C numbers
+-------------------------------------------
+    mean  = sum_c x[c] / C                          one number a row
+    rstd  = 1 / sqrt(sum_c (x[c] - mean)^2 / C + eps)
+    x_hat = (x - mean) rstd                         (C,)
+    y     = x_hat gain + bias                       gain, bias (C,)
+
+Backward
+--------
+Write g = dy gain for the derivative by x_hat. x_hat[j] depends on x[i] in three ways: directly,
+through the mean, and through rstd:
+
+    d x_hat[j] / d x[i] = rstd ( [i = j]  -  1/C  -  x_hat[i] x_hat[j] / C )
+
+(the last term because d rstd / d x[i] = -rstd^3 (x[i] - mean) / C = -rstd^2 x_hat[i] / C). Summed
+over j with weights g[j]:
+
+    dx    = rstd ( g  -  mean_c(g)  -  x_hat mean_c(g x_hat) )      (N, C)
+    dgain = sum_n dy[n] x_hat[n]                                    (C,)
+    dbias = sum_n dy[n]                                             (C,)
+
+The two subtracted terms remove from g what the layer cannot pass on: adding a constant to x, or
+scaling it, does not change y.
+
+Saved: x_hat and rstd. Not y: `recompute` makes it again from x_hat for the Linear that follows.
+
+Cost: about 8 N C flops each way, and so little arithmetic a byte that memory decides the speed.
+
+Reference: Ba, Kiros and Hinton 2016, eq. 3-4; variance with 1/C and eps = 1e-5 as in GPT-2.
+"""
+
+import numpy as np
+
+from numpygpt.layers.base import Array, Layer, Parameter
+from numpygpt.parallel import over_rows
+
+
+class LayerNorm(Layer):
+    """Normalises the last axis, then applies a gain and a bias.
+
+    Parameters
+    ----------
+    n_embd : int
+        C: the length of the last axis.
+    """
+
+    def __init__(self, n_embd: int, eps: float = 1e-5) -> None:
+        self.gain = Parameter(n_embd, mean=1.0)
+        self.bias = Parameter(n_embd)
+        self.eps = eps
+
+    def forward(self, x: Array) -> Array:
+        """(..., C) -> (..., C)."""
+        (C,) = self.gain.shape
+        self.expect(x, C, like=self.gain)
+        gain, bias, eps = self.gain.data, self.bias.data, self.eps
+
+        def normalise(x: Array, x_hat: Array, rstd: Array, y: Array) -> None:
+            np.subtract(x, x.sum(-1, keepdims=True) / C, out=x_hat)
+            variance = np.einsum("nc,nc->n", x_hat, x_hat) / C
+            rstd[:, 0] = 1 / np.sqrt(variance + eps)
+            x_hat *= rstd
+            np.multiply(x_hat, gain, out=y)
+            y += bias
+
+        rows = x.reshape(-1, C)
+        x_hat, y = np.empty_like(rows), np.empty_like(rows)
+        rstd = np.empty((len(rows), 1), x.dtype)
+        over_rows(normalise, rows, x_hat, rstd, y)
+        self.save(x_hat, rstd)
+        return y.reshape(x.shape)
+
+    def recompute(self) -> Array:
+        """The (N, C) output of the last forward, again."""
+        x_hat, _ = self.saved
+        y: Array = x_hat * self.gain.data
+        y += self.bias.data
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """(..., C) -> (..., C); adds to the gradients of gain and bias."""
+        x_hat, rstd = self.take_saved()
+        (C,) = self.gain.shape
+        gain = self.gain.data
+
+        def differentiate(dy: Array, x_hat: Array, rstd: Array, dx: Array, dgain: Array) -> None:
+            np.multiply(dy, x_hat, out=dgain)
+            np.multiply(dy, gain, out=dx)
+            along_ones = dx.sum(-1, keepdims=True) / C
+            along_x_hat = np.einsum("nc,nc->n", dx, x_hat)[:, None] / C
+            dx -= along_ones
+            dx -= x_hat * along_x_hat
+            dx *= rstd
+
+        rows = dy.reshape(-1, C)
+        dx, dgain_rows = np.empty_like(rows), np.empty_like(rows)
+        over_rows(differentiate, rows, x_hat, rstd, dx, dgain_rows)
+        ones = np.ones(len(rows), dy.dtype)
+        self.gain.add_product(ones, dgain_rows)
+        self.bias.add_product(ones, rows)
+        return dx.reshape(dy.shape)

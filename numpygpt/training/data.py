@@ -1,0 +1,88 @@
+"""The data: a text cut in two, and windows of tokens drawn from it.
+
+A model reads windows of T tokens and is asked, at every one of them, for the token that follows:
+`inputs = tokens[i : i + T]`, `targets = tokens[i + 1 : i + T + 1]`. One window is T exercises.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tiktoken
+
+from numpygpt.gpt import GPT
+from numpygpt.layers.base import Array
+from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
+
+
+def read_text(path: str | Path) -> str:
+    """A UTF-8 text file, whole."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8 text, got bytes that are none: {error}") from None
+    if not text.strip():
+        raise ValueError(f"{path}: expected a text, got an empty file")
+    return text
+
+
+def split_text(text: str, held_out: float = 0.1) -> tuple[str, str]:
+    """The text for training and, from its end, the text held out for validation."""
+    cut = int(len(text) * (1 - held_out))
+    return text[:cut], text[cut:]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Tokens to train on, tokens held out, and how many bytes of text the latter are."""
+
+    train: Array
+    held_out: Array
+    held_out_bytes: int
+
+    @classmethod
+    def encode(cls, encoding: tiktoken.Encoding, train_text: str, held_out_text: str) -> "Data":
+        """Encode both texts."""
+        n_bytes = len(held_out_text.replace(END_OF_TEXT, "").encode())
+        return cls(
+            encode_text(encoding, train_text), encode_text(encoding, held_out_text), n_bytes
+        )
+
+    def check(self, context_length: int) -> None:
+        """Raise unless both parts hold at least one window."""
+        for name, tokens in (("train on", self.train), ("hold out", self.held_out)):
+            if len(tokens) <= context_length:
+                raise ValueError(
+                    f"the text is too short: expected more than {context_length} tokens (the "
+                    f"context length) to {name}, got {len(tokens)}; give more text, or a smaller "
+                    "context length"
+                )
+
+    def batch(self, B: int, T: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """B windows at random places: inputs and targets, both (B, T)."""
+        starts = rng.integers(0, len(self.train) - T, B)
+        windows = self.train[starts[:, None] + np.arange(T + 1)].astype(np.int64)
+        return windows[:, :-1], windows[:, 1:]
+
+    def bits_per_byte(self, loss: float) -> float:
+        """Nats a token -> bits a byte of text: what tokenizers can be compared by."""
+        return loss / math.log(2) * len(self.held_out) / self.held_out_bytes
+
+
+def held_out_loss(model: GPT, data: Data, B: int, max_batches: int | None = None) -> float:
+    """Mean loss over held-out windows that lie side by side (all of them, or the first ones)."""
+    T = model.config.context_length
+    n = (len(data.held_out) - 1) // T
+    if max_batches is not None:
+        n = min(n, B * max_batches)
+    windows = data.held_out[: n * T + 1].astype(np.int64)
+    inputs, targets = windows[:-1].reshape(n, T), windows[1:].reshape(n, T)
+    was_training = model.training
+    model.eval()
+    total = sum(
+        model.loss(inputs[i : i + B], targets[i : i + B]) * len(inputs[i : i + B])
+        for i in range(0, n, B)
+    )
+    model.train(was_training)
+    return total / n

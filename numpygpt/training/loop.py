@@ -1,0 +1,127 @@
+"""The training loop: draw a batch, measure the loss, walk back, step; again and again.
+
+`Trainer` holds everything that changes while training: the model, the optimiser, the step, and the
+stream of random numbers that draws the batches. One `step()` is the whole idea on one screen.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from numpygpt.gpt import GPT
+from numpygpt.training.data import Data, held_out_loss
+from numpygpt.training.optim import AdamW, clip_scale, grad_norm
+from numpygpt.training.schedule import warmup_cosine
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes
+    ----------
+    steps, batch_size, accumulate : int
+        Optimiser steps; windows a batch; batches whose gradients are averaged for one step.
+    learning_rate, min_learning_rate, warmup : float, float, int
+        The schedule (schedule.py); warmup in steps.
+    weight_decay, decay_all, beta1, beta2 : float, bool, float, float
+        Of AdamW (optim.py).
+    clip : float
+        Largest norm of the gradient; 0: no clipping.
+    eval_every, eval_batches : int
+        Steps between measurements on held-out text, and batches each.
+    seed : int
+        Of the batches.
+    """
+
+    steps: int = 1000
+    batch_size: int = 16
+    accumulate: int = 1
+    learning_rate: float = 3e-3
+    min_learning_rate: float = 3e-4
+    warmup: int = 50
+    weight_decay: float = 0.1
+    decay_all: bool = False
+    beta1: float = 0.9
+    beta2: float = 0.99
+    clip: float = 1.0
+    eval_every: int = 100
+    eval_batches: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_batches"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"TrainConfig: expected {name} at least 1, got {getattr(self, name)}"
+                )
+        for name in ("learning_rate", "min_learning_rate", "warmup", "clip", "seed"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"TrainConfig: expected {name} at least 0, got {value}")
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step measured: the loss in nats a token, the gradient's norm, the learning rate."""
+
+    loss: float
+    grad_norm: float
+    learning_rate: float
+
+
+class Trainer:
+    """Trains a model.
+
+    Parameters
+    ----------
+    model : GPT
+        Its context length is the windows' length.
+    data : Data
+        Tokens to train on, and held out.
+    config : TrainConfig
+        How.
+    """
+
+    def __init__(self, model: GPT, data: Data, config: TrainConfig) -> None:
+        data.check(model.config.context_length)
+        self.model, self.data, self.config = model, data, config
+        self.optimizer = AdamW(
+            model,
+            config.learning_rate,
+            (config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
+            decay_all=config.decay_all,
+        )
+        self.rng = np.random.default_rng(config.seed)
+        self.steps_done = 0
+
+    def step(self) -> StepResult:
+        """One optimiser step, over `accumulate` batches."""
+        c, model = self.config, self.model
+        model.train()
+        model.zero_grad()
+        loss = 0.0
+        for _ in range(c.accumulate):
+            ids, targets = self.data.batch(c.batch_size, model.config.context_length, self.rng)
+            loss += model.loss(ids, targets) / c.accumulate
+            model.backward()
+        norm = grad_norm(model) / c.accumulate
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise FloatingPointError(
+                f"step {self.steps_done}: the loss is {loss} and the gradient's norm {norm}; "
+                "try a lower learning rate"
+            )
+        self.optimizer.lr = warmup_cosine(
+            self.steps_done, c.steps, c.warmup, c.learning_rate, c.min_learning_rate
+        )
+        self.optimizer.step((clip_scale(norm, c.clip) if c.clip else 1.0) / c.accumulate)
+        self.steps_done += 1
+        return StepResult(loss, norm, self.optimizer.lr)
+
+    def held_out_loss(self, whole: bool = False) -> float:
+        """Loss on held-out text, in nats a token: of `eval_batches` batches, or of all of it."""
+        c = self.config
+        batches = None if whole else c.eval_batches
+        return held_out_loss(self.model, self.data, c.batch_size, batches)

@@ -1,0 +1,114 @@
+"""AdamW: every number gets its own step size, from how steady and how large its gradient was.
+
+One step, for each parameter p with gradient g
+----------------------------------------------
+    p <- p - lr wd p                        weight decay, apart from the gradient ("decoupled")
+    m <- b1 m + (1 - b1) g                  running mean of g
+    v <- b2 v + (1 - b2) g^2                running mean of g^2
+    p <- p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+
+m and v start at 0 and are too small at first by the factors 1 - b^t, which the divisions undo.
+m / sqrt(v) is near 1 where gradients agree from step to step and near 0 where they cancel.
+
+Weight decay applies to matrices only (pulling a gain to 0 would undo LayerNorm), or to all.
+
+A model's parameters lie in one array and its gradients in another, so a step is one loop over
+blocks that fit the cache: each number of p, g, m and v travels from memory once.
+
+Reference: Loshchilov and Hutter 2019, algorithm 2; Kingma and Ba 2015.
+"""
+
+import math
+
+import numpy as np
+
+from numpygpt.layers.base import Array, Layer
+from numpygpt.parallel import over_rows
+
+NORM_BLOCK = 1 << 20
+
+
+def grad_norm(model: Layer) -> float:
+    """The Euclidean norm of all gradients of the model together."""
+    g = model.flat.grad
+    blocks = (g[i : i + NORM_BLOCK] for i in range(0, len(g), NORM_BLOCK))
+    return math.sqrt(sum(float(block @ block) for block in blocks))
+
+
+def clip_scale(norm: float, max_norm: float) -> float:
+    """What to multiply gradients by so that their norm is at most `max_norm`."""
+    return min(1.0, max_norm / (norm + 1e-6))
+
+
+class AdamW:
+    """AdamW over all parameters of a model.
+
+    Parameters
+    ----------
+    model : Layer
+        GPT, or any layer that was initialised.
+    lr : float
+        The learning rate; `lr` may be set anew before each step.
+    betas : (float, float)
+        b1 and b2.
+    eps : float
+        Keeps the division finite.
+    weight_decay : float
+        wd.
+    decay_all : bool
+        Decay every parameter, as the book does, and not only those with two axes.
+    """
+
+    def __init__(
+        self,
+        model: Layer,
+        lr: float = 3e-4,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.1,
+        decay_all: bool = False,
+    ) -> None:
+        if lr < 0 or eps < 0 or weight_decay < 0 or not all(0 <= b < 1 for b in betas):
+            raise ValueError(
+                "AdamW: expected lr, eps and weight_decay at least 0 and betas in [0, 1), got "
+                f"lr={lr}, eps={eps}, weight_decay={weight_decay}, betas={betas}"
+            )
+        self.model, self.lr, self.betas, self.eps = model, lr, betas, eps
+        self.weight_decay, self.decay_all = weight_decay, decay_all
+        self.t = 0
+        self.m: Array = np.zeros_like(model.flat.data)
+        self.v: Array = np.zeros_like(model.flat.data)
+
+    def step(self, scale: float = 1.0) -> None:
+        """Update all parameters from their gradients, each multiplied by `scale` (clipping)."""
+        self.t += 1
+        flat = self.model.flat
+        p, g = flat.data, flat.grad
+        n = len(p) if self.decay_all else flat.n_matrix
+        for part, decay in ((slice(0, n), self.weight_decay), (slice(n, len(p)), 0.0)):
+            self._update(p[part], g[part], self.m[part], self.v[part], scale, decay)
+
+    def _update(
+        self, p: Array, g: Array, m: Array, v: Array, scale: float, weight_decay: float
+    ) -> None:
+        b1, b2 = self.betas
+        lr, eps = self.lr, self.eps
+        m_bias, v_bias = 1 - b1**self.t, 1 - b2**self.t
+
+        def update(p: Array, g: Array, m: Array, v: Array) -> None:
+            step = g * ((1 - b1) * scale)
+            m *= b1
+            m += step
+            np.multiply(g, g, out=step)
+            step *= (1 - b2) * scale**2
+            v *= b2
+            v += step
+            np.sqrt(v, out=step)
+            step *= 1 / math.sqrt(v_bias)
+            step += eps
+            np.divide(m, step, out=step)
+            step *= lr / m_bias
+            p *= 1 - lr * weight_decay
+            p -= step
+
+        over_rows(update, p, g, m, v)
