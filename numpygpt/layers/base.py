@@ -24,6 +24,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from numpygpt.parallel import keep_freed_memory
+
 Array = npt.NDArray[Any]
 AnyLayer = TypeVar("AnyLayer", bound="Layer")
 
@@ -125,6 +127,7 @@ class FlatParameters:
     def grad_memory(self) -> Array:
         """The gradients' memory, made at first use; empty parameters' parts hold leftovers."""
         if self._grad is None:
+            keep_freed_memory()  # training begins
             self._grad = np.empty_like(self.data)
         return self._grad
 

@@ -1,0 +1,164 @@
+"""The `numpygpt` command: train, generate, gradcheck, info.
+
+Each command imports what it needs when it runs. What a user got wrong ends in one line and exit
+code 2, without a traceback.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from numpygpt.gpt import PRESETS, GPTConfig
+from numpygpt.layers.base import Array
+from numpygpt.training.loop import TrainConfig
+
+SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 4}  # train's defaults
+
+
+def add_fields(parser: argparse.ArgumentParser, config: Any, but: Sequence[str] = ()) -> None:
+    """An option for each field of a dataclass instance, with its value as the default."""
+    for field in fields(config):
+        if field.name in but:
+            continue
+        option, value = "--" + field.name.replace("_", "-"), getattr(config, field.name)
+        if isinstance(value, bool):
+            action = argparse.BooleanOptionalAction
+            parser.add_argument(option, action=action, default=value, help=" ")
+        else:
+            metavar = type(value).__name__
+            parser.add_argument(option, type=type(value), default=value, metavar=metavar, help=" ")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="numpygpt", description="GPT-2 in plain NumPy.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    shape = argparse.ArgumentDefaultsHelpFormatter
+
+    p = commands.add_parser(
+        "train", help="train a model, from gibberish to intelligible text", formatter_class=shape
+    )
+    p.set_defaults(run=train)
+    p.add_argument("--data", metavar="FILE", help="UTF-8 text to learn, not the built-in stories")
+    p.add_argument("--tokenizer", default="bpe", help="bytes, bpe, bpe:SIZE or gpt2")
+    p.add_argument("--out", metavar="DIR", help="where the run is written (a new one in runs/)")
+    p.add_argument("--prompt", help="what to continue before, during and after training")
+    model = p.add_argument_group("the model (GPTConfig)")
+    add_fields(model, GPTConfig(**SMALL), but=["vocab_size"])  # type: ignore[arg-type]
+    add_fields(p.add_argument_group("the training (TrainConfig)"), TrainConfig())  # type: ignore[arg-type]
+
+    p = commands.add_parser("generate", help="continue a prompt", formatter_class=shape)
+    p.set_defaults(run=generate)
+    p.add_argument("--run", dest="folder", metavar="DIR", help="a run (the newest in runs/)")
+    p.add_argument("--prompt", default="", help="what to continue; nothing: a new text")
+    p.add_argument("--tokens", type=int, default=200, help="the most tokens to add")
+    p.add_argument("--samples", type=int, default=1, help="how many continuations")
+    p.add_argument("--temperature", type=float, default=0.8, help="0: the most probable token")
+    p.add_argument("--top-k", type=int, help="choose among so many tokens")
+    p.add_argument("--top-p", type=float, help="choose among tokens of so much probability")
+    p.add_argument("--seed", type=int, default=0, help="of the draws")
+
+    p = commands.add_parser("gradcheck", help="prove every backward pass", formatter_class=shape)
+    p.set_defaults(run=gradcheck)
+    p.add_argument("--sweep", action="store_true", help="the error against the step size")
+    p.add_argument("--preset", help="check a whole GPT-2 in float64 by a directional derivative")
+
+    p = commands.add_parser("info", help="parameters, memory and flops", formatter_class=shape)
+    p.set_defaults(run=info)
+    p.add_argument("preset", nargs="?", default="gpt2", help=", ".join(PRESETS))
+    p.add_argument("--batch-size", type=int, default=4, help="sequences to train at once")
+    p.add_argument("--tokens", type=int, default=256, help="tokens a sequence")
+    add_fields(p, GPTConfig(), but=["n_embd", "n_head", "n_layer", "dropout"])
+    return parser
+
+
+def chosen(args: argparse.Namespace, config: type) -> dict[str, Any]:
+    """The options that are fields of a dataclass."""
+    names = {field.name for field in fields(config)}
+    return {name: value for name, value in vars(args).items() if name in names}
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train, report, save."""
+    from numpygpt.training.run import Run, Text
+
+    config = TrainConfig(**chosen(args, TrainConfig))
+    text = Text.load(args.data, args.prompt)
+    run = Run.create(args.out, text, args.tokenizer, chosen(args, GPTConfig), config)
+    print(run.describe(), flush=True)
+    run.train()
+    return 0
+
+
+def generate(args: argparse.Namespace) -> int:
+    """Print continuations, the first of them token by token."""
+    from numpygpt.checkpoint import load_run
+    from numpygpt.generate import stream
+    from numpygpt.text.tokenizer import StreamDecoder, encode_text
+
+    if args.samples < 1:
+        raise ValueError(f"--samples: expected at least 1, got {args.samples}")
+    model, encoding, _ = load_run(args.folder or newest_run())
+    ids = encode_text(encoding, args.prompt)
+    eos = encoding.eot_token
+    prompt = ids.astype(int) if len(ids) else [eos]
+    rest: list[list[int]] = [[] for _ in range(args.samples)]
+    decoder = StreamDecoder(encoding)
+    print(args.prompt, end="", flush=True)
+    options = (args.tokens, args.temperature, args.top_k, args.top_p, eos, args.seed)
+    step: Array
+    for step in stream(model, [prompt] * args.samples, *options):
+        for tokens, token in zip(rest, step.tolist(), strict=True):
+            tokens.append(token)
+        if rest[0][-1] != eos:
+            print(decoder.feed(rest[0][-1]), end="", flush=True)
+    print(decoder.flush())
+    for tokens in rest[1:]:
+        text = encoding.decode([t for t in tokens if t != eos], errors="replace")
+        print(f"---\n{args.prompt}{text}")
+    return 0
+
+
+def newest_run() -> Path:
+    """The folder in runs/ that was written last."""
+    runs = sorted(Path("runs").glob("*/config.json"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise ValueError("runs/ holds no run: train one first (numpygpt train), or give --run DIR")
+    return runs[-1].parent
+
+
+def gradcheck(args: argparse.Namespace) -> int:
+    """Print the checks; 1 if any failed."""
+    from numpygpt.gradcheck import gradcheck_command
+
+    return 0 if gradcheck_command(args.sweep, args.preset) else 1
+
+
+def info(args: argparse.Namespace) -> int:
+    """Print what a preset costs."""
+    from numpygpt.info import describe
+
+    options = chosen(args, GPTConfig)
+    print(describe(GPTConfig.preset(args.preset, **options), args.batch_size, args.tokens))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0, 1 for a failed check, 2 for wrong input."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone: nobody is left to tell
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, IndexError, OSError, FloatingPointError) as error:
+        print(f"numpygpt: {error}", file=sys.stderr)
+        return 2
