@@ -28,7 +28,7 @@ class CheckpointError(ValueError):
     """A file or folder that is no whole checkpoint; the message names it and says why."""
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` on a new file, then put that in the place of `path` in one instant."""
     beside = path.with_name(path.name + ".part")
     try:
@@ -50,10 +50,10 @@ def save_run(
     folder.mkdir(parents=True, exist_ok=True)
     config = {"model": asdict(model.config), "training": training}
     text = json.dumps(config, indent=2) + "\n"
-    write_whole(folder / "config.json", lambda file: file.write(text.encode()) and None)
+    write_whole(folder / "config.json", lambda file: file.write(text.encode()))
     save_encoding(encoding, folder / "tokenizer.json")
     arrays = {name: p.data for name, p in model.named_parameters()}
-    write_whole(folder / "weights.npz", lambda file: np.savez(file, **arrays))
+    write_whole(folder / "weights.npz", lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
 def load_run(folder: str | Path) -> tuple[GPT, tiktoken.Encoding, dict[str, Any]]:
@@ -88,9 +88,7 @@ def load_weights(model: GPT, path: Path) -> None:
             names = dict(model.named_parameters())
             if set(arrays.files) != set(names):
                 wrong = sorted(set(arrays.files) ^ set(names))
-                raise CheckpointError(
-                    f"{path}: missing or needless arrays: {', '.join(wrong[:5])}"
-                )
+                raise CheckpointError(f"{path}: missing or needless arrays: {', '.join(wrong[:5])}")
             for name, p in names.items():
                 array = arrays[name]
                 if array.shape != p.shape or array.dtype != p.data.dtype:

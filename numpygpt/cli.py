@@ -104,7 +104,7 @@ def generate(args: argparse.Namespace) -> int:
     model, encoding, _ = load_run(args.folder or newest_run())
     ids = encode_text(encoding, args.prompt)
     eos = encoding.eot_token
-    prompt = ids.astype(int) if len(ids) else [eos]
+    prompt = ids.tolist() or [eos]
     rest: list[list[int]] = [[] for _ in range(args.samples)]
     decoder = StreamDecoder(encoding)
     print(args.prompt, end="", flush=True)

@@ -32,7 +32,8 @@ def probabilities(
     """What the next token is drawn from: logits (B, V) -> float64 probabilities (B, V)."""
     z = logits.astype(np.float64)
     if temperature == 0:
-        return (np.arange(z.shape[1]) == z.argmax(axis=1)[:, None]).astype(np.float64)
+        best: Array = np.arange(z.shape[1]) == z.argmax(axis=1)[:, None]
+        return best.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     z /= temperature
     if top_k is not None and top_k < z.shape[1]:
@@ -74,7 +75,9 @@ def stream(
     T = model.config.context_length
     tokens = np.asarray(ids)
     if tokens.ndim != 2 or tokens.shape[1] == 0:
-        raise ValueError(f"generate: expected ids of shape (B, T), T at least 1, got {tokens.shape}")
+        raise ValueError(
+            f"generate: expected ids of shape (B, T), T at least 1, got {tokens.shape}"
+        )
     done = np.zeros(len(tokens), bool)
     window = tokens[:, -T:]
     new = window  # what the cache has not seen
@@ -137,15 +140,11 @@ def generate(
         Prompts and what follows; n is `max_new_tokens`, or less where all ended before.
     """
     tokens = np.asarray(ids)
-    new = stream(
-        model, tokens, max_new_tokens, temperature, top_k, top_p, eos_id, rng, use_cache
-    )
+    new = stream(model, tokens, max_new_tokens, temperature, top_k, top_p, eos_id, rng, use_cache)
     return np.concatenate([tokens, *(step[:, None] for step in new)], axis=1)
 
 
-def _check(
-    max_new_tokens: int, temperature: float, top_k: int | None, top_p: float | None
-) -> None:
+def _check(max_new_tokens: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
     if max_new_tokens < 0:
         raise ValueError(f"generate: expected max_new_tokens at least 0, got {max_new_tokens}")
     if not (math.isfinite(temperature) and temperature >= 0):

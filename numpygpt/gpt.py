@@ -124,7 +124,9 @@ class GPT(Layer):
             for _ in range(L)
         ]
         self.norm = LayerNorm(C)
-        self.head = Head(self.token_embedding.W if config.tie_weights else Parameter(V, C, std=0.02))
+        self.head = Head(
+            self.token_embedding.W if config.tie_weights else Parameter(V, C, std=0.02)
+        )
         if rng is None:
             self.allocate(dtype)
         else:

@@ -48,7 +48,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="numpygpt")
 
 
-def over_rows(kernel: Callable[..., None], *arrays: npt.NDArray[Any]) -> None:
+def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
     """Run `kernel(*blocks)` for every block of rows of `arrays`, which share their first axis.
 
     The kernel writes its results into some of the blocks it is given (they are views).

@@ -181,7 +181,7 @@ class CausalSelfAttention(Layer):
     def backward(self, dy: Array) -> Array:
         """(B, T, C) -> (B, T, C); adds to the gradients of all four matrices and their biases."""
         qkv, o, L, keep = self.take_saved()
-        B, T, C = dy.shape
+        _, T, C = dy.shape
         scale = 1 / math.sqrt(C // self.n_head)
         q, k, v = self._split(qkv, 3)
         (do,), (o_heads,) = self._split(self.proj.backward(dy), 1), self._split(o, 1)

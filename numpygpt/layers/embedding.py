@@ -32,7 +32,7 @@ def check_ids(name: str, ids: Array, n_rows: int) -> None:
     """Raise unless ids are whole numbers from 0 to n_rows - 1."""
     if not np.issubdtype(ids.dtype, np.integer):
         raise TypeError(f"{name}: expected whole-number ids, got dtype {ids.dtype}")
-    if ids.size and not (0 <= ids.min() and ids.max() < n_rows):
+    if ids.size and not (ids.min() >= 0 and ids.max() < n_rows):
         wrong = ids[(ids < 0) | (ids >= n_rows)][0]
         raise IndexError(f"{name}: expected ids from 0 to {n_rows - 1}, got {wrong}")
 

@@ -81,13 +81,13 @@ class GELU(Layer):
         return self._output(x)
 
     def _output(self, x: Array) -> Array:
-        y = np.empty_like(x)
+        y: Array = np.empty(x.shape, x.dtype)  # in C order: a flat view of it is taken below
         over_rows(gelu, x.reshape(-1), y.reshape(-1))
         return y
 
     def backward(self, dy: Array) -> Array:
         """Of x's shape -> of x's shape."""
         (x,) = self.take_saved()
-        dx = np.empty_like(x)
+        dx: Array = np.empty(x.shape, x.dtype)
         over_rows(gelu_backward, x.reshape(-1), dy.reshape(-1), dx.reshape(-1))
         return dx

@@ -45,9 +45,7 @@ class Data:
     def encode(cls, encoding: tiktoken.Encoding, train_text: str, held_out_text: str) -> "Data":
         """Encode both texts."""
         n_bytes = len(held_out_text.replace(END_OF_TEXT, "").encode())
-        return cls(
-            encode_text(encoding, train_text), encode_text(encoding, held_out_text), n_bytes
-        )
+        return cls(encode_text(encoding, train_text), encode_text(encoding, held_out_text), n_bytes)
 
     def check(self, context_length: int) -> None:
         """Raise unless both parts hold at least one window."""

@@ -22,7 +22,7 @@ from numpygpt.training.progress import Progress, duration, stop_requested
 
 STORIES = 12_000  # stories to learn from, and to hold out
 FRESH = 200  # samples that are judged at the end
-SAMPLE = {"temperature": 0.8, "top_p": 0.95}
+TEMPERATURE, TOP_P = 0.8, 0.95  # of all samples
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Run:
     def create(
         cls, folder: str | None, text: Text, tokenizer: str, model: dict[str, Any], c: TrainConfig
     ) -> "Run":
-        """Tokenizer, data and a fresh model; `model` holds GPTConfig's fields but the vocabulary."""
+        """Tokenizer, data and a fresh model; `model` has GPTConfig's fields but the vocabulary."""
         encoding = make_tokenizer(tokenizer, text.train)
         config = GPTConfig(vocab_size=encoding.n_vocab, **model)
         data = Data.encode(encoding, text.train, text.held_out)
@@ -92,7 +92,7 @@ class Run:
         """The prompt, continued."""
         ids = encode_text(self.encoding, self.text.prompt or END_OF_TEXT)[None]
         eos = self.encoding.eot_token
-        out = generate(self.model, ids, tokens, eos_id=eos, rng=1, **SAMPLE)[0]
+        out = generate(self.model, ids, tokens, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=1)[0]
         return self.encoding.decode([int(i) for i in out if i != eos], errors="replace")
 
     def save(self) -> None:
@@ -143,7 +143,9 @@ class Run:
     def fresh_stories(self, count: int = FRESH, seed: int = 2) -> list[str]:
         """New samples from nothing but the end-of-text token."""
         eos = self.encoding.eot_token
-        out = generate(self.model, [[eos]] * count, 250, eos_id=eos, rng=seed, **SAMPLE)
+        out = generate(
+            self.model, [[eos]] * count, 250, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=seed
+        )
         return [self.encoding.decode([int(i) for i in row if i != eos]).strip() for row in out]
 
     def judge_stories(self) -> str:

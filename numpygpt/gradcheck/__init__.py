@@ -1,0 +1,23 @@
+"""Gradient checks: is a hand-written backward pass the derivative of its forward pass?
+
+    report = check_layer(MyLayer(7), x)         every entry of every parameter, and of x
+    report = check_model(model, ids, targets)   a whole model, along random directions
+    print(report)                               one row an array; report.passed, report.worst
+
+Read in this order: oracles, layer, model, table (what `numpygpt gradcheck` prints).
+"""
+
+from numpygpt.gradcheck.layer import check_layer
+from numpygpt.gradcheck.model import check_model, check_preset
+from numpygpt.gradcheck.report import Report, Row
+from numpygpt.gradcheck.table import gradcheck_command, sweep_steps
+
+__all__ = [
+    "Report",
+    "Row",
+    "check_layer",
+    "check_model",
+    "check_preset",
+    "gradcheck_command",
+    "sweep_steps",
+]

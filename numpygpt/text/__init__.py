@@ -1,0 +1,1 @@
+"""Text in, token ids out: the byte-pair trainer, the tokenizers, GPT-2's vocabulary files."""

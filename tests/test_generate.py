@@ -1,0 +1,139 @@
+"""Sampling and the key/value cache."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numpygpt import GPT, GPTConfig, generate
+from numpygpt.generate import draw, probabilities, stream
+
+CONFIG = GPTConfig(vocab_size=13, context_length=8, n_embd=6, n_head=2, n_layer=2)
+
+
+def small_gpt(seed: int = 0) -> GPT:
+    """A GPT with weights large enough for its choices to differ."""
+    model = GPT(CONFIG, rng=seed, dtype=np.float64)
+    model.flat.data[...] = np.random.default_rng(seed).standard_normal(model.flat.data.shape)
+    return model
+
+
+@pytest.mark.parametrize("prompt_length", [1, 5, 8, 11])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_the_cache_changes_nothing_also_past_the_context(
+    prompt_length: int, temperature: float
+) -> None:
+    model = small_gpt()
+    ids = np.random.default_rng(1).integers(0, 13, (3, prompt_length))
+    cached = generate(model, ids, 25, temperature, rng=4)
+    plain = generate(model, ids, 25, temperature, rng=4, use_cache=False)
+    assert cached.shape == (3, prompt_length + 25)
+    np.testing.assert_array_equal(cached, plain)
+    np.testing.assert_array_equal(cached[:, :prompt_length], ids)
+
+
+def test_greedy_takes_the_highest_logit_of_the_full_forward() -> None:
+    model = small_gpt()
+    ids = np.array([[3, 1, 4]])
+    for token in generate(model, ids, 5, temperature=0)[0, 3:]:
+        assert token == model.eval().forward(ids)[0, -1].argmax()
+        ids = np.append(ids, [[token]], axis=1)
+
+
+def test_past_the_context_the_window_keeps_its_last_half() -> None:
+    model = small_gpt()
+    tokens = generate(model, [[1] * 8], 2, temperature=0)[0]
+    expected = model.eval().forward(tokens[None, -5:-1])[0, -1].argmax()
+    assert tokens[-1] == expected
+
+
+def test_seeds_repeat_and_differ() -> None:
+    model = small_gpt()
+    a, b, c = (generate(model, [[1, 2]], 20, temperature=3.0, rng=seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+def test_end_of_text_fills_the_row_and_ends_when_all_are_done() -> None:
+    model = small_gpt()
+    free = generate(model, [[1], [2], [3]], 30, temperature=20.0, rng=0)
+    out = generate(model, [[1], [2], [3]], 200, temperature=20.0, eos_id=7, rng=0)
+    for row, unbounded in zip(out[:, 1:], free[:, 1:], strict=True):
+        (ends,) = np.nonzero(row == 7)
+        assert len(ends) and (row[ends[0] :] == 7).all()
+        end = min(ends[0], 30)
+        np.testing.assert_array_equal(row[:end], unbounded[:end])
+    assert out.shape[1] < 201
+
+
+def test_mode_is_left_as_it_was_and_stream_can_be_left_early() -> None:
+    model = small_gpt().train()
+    for _ in stream(model, [[1]], 10):
+        break
+    assert model.training and model.blocks[0].training
+    generate(model.eval(), [[1]], 2)
+    assert not model.training
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max())
+    return np.asarray(e / e.sum())
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    k=st.integers(1, 12),
+    p=st.floats(0.05, 1.0),
+    temperature=st.floats(0.1, 5.0),
+)
+def test_probabilities_against_a_plain_oracle(
+    seed: int, k: int, p: float, temperature: float
+) -> None:
+    z = np.random.default_rng(seed).standard_normal(12) * 3
+    top = sorted(range(12), key=lambda i: -z[i])
+    kept = top[:k]
+    full = dict(zip(kept, softmax(z[kept] / temperature), strict=True))
+    nucleus: list[int] = []
+    for i in kept:
+        if sum(full[j] for j in nucleus) >= p:
+            break
+        nucleus.append(i)
+    expected = np.zeros(12)
+    expected[nucleus] = softmax(z[nucleus] / temperature)
+    np.testing.assert_allclose(
+        probabilities(z[None], temperature, k, p)[0], expected, rtol=1e-9, atol=1e-12
+    )
+
+
+def test_draw_follows_the_probabilities_and_never_takes_an_impossible_token() -> None:
+    p = np.array([0.0, 0.2, 0.0, 0.5, 0.3, 0.0])
+    ids = draw(np.tile(p, (20_000, 1)), np.random.default_rng(0))
+    shares = np.bincount(ids, minlength=6) / 20_000
+    assert shares[[0, 2, 5]].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(shares, p, atol=0.015)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1.0}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_k": 0}, "top_k"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"max_new_tokens": -1}, "max_new_tokens"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        generate(small_gpt(), [[1]], **options)  # type: ignore[arg-type]
+
+
+def test_bad_prompts_are_named() -> None:
+    with pytest.raises(ValueError, match=r"\(B, T\)"):
+        generate(small_gpt(), [1, 2])
+    with pytest.raises(ValueError, match="at least 1"):
+        generate(small_gpt(), np.zeros((1, 0), int))
+    with pytest.raises(IndexError, match="13"):
+        generate(small_gpt(), [[13]])

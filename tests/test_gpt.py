@@ -1,0 +1,381 @@
+"""The whole model: its size, its gradient, its causality, its first values, and its training."""
+
+import math
+import time
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.gradcheck import check_layer, check_model
+from numpygpt.gradcheck.oracles import draw_parameters
+from numpygpt.layers.base import Array
+from numpygpt.training.optim import AdamW
+
+B, T, H, D, V, L = 2, 5, 3, 7, 11, 2
+C = H * D
+CONFIG = GPTConfig(V, 9, C, H, L)
+UNTIED = GPTConfig(V, 9, C, H, L, qkv_bias=False, tie_weights=False)
+
+# C, H, L; untied without biases, tied without, untied with, tied with (the released GPT-2)
+SIZES = {
+    "gpt2": (768, 12, 12, 163_009_536, 124_412_160, 163_037_184, 124_439_808),
+    "gpt2-medium": (1024, 16, 24, 406_212_608, 354_749_440, 406_286_336, 354_823_168),
+    "gpt2-large": (1280, 20, 36, 838_220_800, 773_891_840, 838_359_040, 774_030_080),
+    "gpt2-xl": (1600, 25, 48, 1_637_792_000, 1_557_380_800, 1_638_022_400, 1_557_611_200),
+}
+
+
+def make(config: GPTConfig = CONFIG, dtype: Any = np.float64) -> GPT:
+    """A model whose parameters are all of order 1, biases and gains too."""
+    model = GPT(config, 0, dtype)
+    draw_parameters(model, np.random.default_rng(4))
+    return model
+
+
+def data(*shape: int) -> tuple[Array, Array]:
+    ids, targets = np.random.default_rng(8).integers(V, size=(2, *(shape or (B, T))))
+    return ids, targets
+
+
+def gradients(model: GPT) -> dict[str, Array]:
+    return {name: p.grad.copy() for name, p in model.named_parameters()}
+
+
+def naive_loss(logits: Array, targets: Array) -> float:
+    losses = []
+    for at in np.ndindex(*targets.shape):
+        z = logits[at].tolist()
+        losses.append(math.log(math.fsum(math.exp(one) for one in z)) - z[targets[at]])
+    return math.fsum(losses) / len(losses)
+
+
+# -- size -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", SIZES)
+def test_parameter_counts(preset: str) -> None:
+    C, H, L, *counts = SIZES[preset]
+    start = time.perf_counter()
+    for (bias, tied), count in zip(product((False, True), repeat=2), counts, strict=True):
+        config = GPTConfig.preset(preset, qkv_bias=bias, tie_weights=tied)
+        assert (config.n_embd, config.n_head, config.n_layer) == (C, H, L)
+        model = GPT(config, rng=None)  # memory that nobody touches costs nothing
+        assert model.num_parameters() == model.flat.data.size == count
+        assert model.flat._grad is None
+    assert time.perf_counter() - start < 5
+
+
+def test_the_book_counts_its_blocks_and_a_context_of_256() -> None:
+    config = GPTConfig.preset("gpt2", context_length=256, qkv_bias=False, tie_weights=False)
+    model = GPT(config, rng=None)
+    assert model.num_parameters() == 162_419_712
+    assert model.blocks[0].attention.num_parameters() == 2_360_064
+    assert model.blocks[0].feedforward.num_parameters() == 4_722_432
+
+
+def test_parameter_names_and_their_order() -> None:
+    names = [name for name, _ in GPT(CONFIG).named_parameters()]
+    block = [
+        "norm1.gain", "norm1.bias", "attention.qkv.W", "attention.qkv.b", "attention.proj.W",
+        "attention.proj.b", "norm2.gain", "norm2.bias", "feedforward.fc.W", "feedforward.fc.b",
+        "feedforward.proj.W", "feedforward.proj.b",
+    ]  # fmt: skip
+    assert names == [
+        "token_embedding.W",
+        "position_embedding.W",
+        *(f"blocks.{i}.{name}" for i in range(L) for name in block),
+        "norm.gain",
+        "norm.bias",
+    ]
+    untied = [name for name, _ in GPT(UNTIED).named_parameters()]
+    assert untied[-1] == "head.W" and "blocks.0.attention.qkv.b" not in untied
+
+
+# -- the gradient ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", [CONFIG, UNTIED])
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("shape", [(B, T), (1, T), (B, 1), (1, 1), (3, 9)])
+def test_the_gradient_of_the_loss(
+    config: GPTConfig, dropout: float, shape: tuple[int, int]
+) -> None:
+    model = make(GPTConfig(**{**vars(config), "dropout": dropout}))
+    ids, targets = data(*shape)
+    each = check_model(model, ids, targets, 1, by_parameter=True, complex_step=True)
+    assert each.passed, str(each)
+    assert [row.name for row in each.rows] == [name for name, _ in model.named_parameters()]
+    whole = check_model(model, ids, targets, 2, complex_step=True)
+    assert whole.passed, str(whole)
+
+
+def test_the_gradient_of_the_logits_entry_by_entry() -> None:
+    ids, _ = data(2, 3)
+    report = check_layer(GPT(GPTConfig(V, 4, 6, 3, 1), 0, np.float64), ids, 3)
+    assert report.passed, str(report)
+
+
+def test_loss_and_forward_give_the_same_gradient() -> None:
+    model = make()
+    ids, targets = data()
+    model.loss(ids, targets)
+    model.backward()
+    expected = gradients(model)
+    model.zero_grad()
+    logits = model.forward(ids)
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    p -= np.eye(V)[targets]
+    model.backward(p / targets.size)
+    for name, grad in gradients(model).items():
+        np.testing.assert_allclose(grad, expected[name], rtol=1e-10, atol=1e-13)
+
+
+def test_a_tied_gradient_is_the_sum_of_both_uses() -> None:
+    tied, untied = make(), make(GPTConfig(V, 9, C, H, L, tie_weights=False))
+    for name, p in tied.named_parameters():
+        dict(untied.named_parameters())[name].data[...] = p.data
+    untied.head.W.data[...] = tied.head.W.data
+    assert tied.head.W is tied.token_embedding.W and tied.num_parameters() < untied.num_parameters()
+    assert tied.loss(*data()) == untied.loss(*data())
+    tied.backward()
+    untied.backward()
+    np.testing.assert_allclose(
+        tied.head.W.grad, untied.head.W.grad + untied.token_embedding.W.grad, rtol=1e-13, atol=1e-15
+    )
+    for name, p in tied.named_parameters():
+        if name != "token_embedding.W":
+            assert np.array_equal(p.grad, gradients(untied)[name])
+
+
+@pytest.mark.parametrize("config", [CONFIG, UNTIED])
+def test_gradients_of_two_batches_add_up(config: GPTConfig) -> None:
+    model = make(config)
+    ids, targets = data(2 * B, T)
+    model.loss(ids, targets)
+    model.backward()
+    whole = gradients(model)
+    model.zero_grad()
+    for half in (slice(0, B), slice(B, None)):
+        model.loss(ids[half], targets[half])
+        model.backward()
+    for name, grad in gradients(model).items():
+        np.testing.assert_allclose(grad / 2, whole[name], rtol=1e-10, atol=1e-13)
+
+
+def test_backward_needs_a_loss() -> None:
+    model = make()
+    with pytest.raises(RuntimeError, match=r"Head.backward: nothing is saved"):
+        model.backward()
+    model.loss(*data())
+    model.backward()
+    with pytest.raises(RuntimeError, match=r"Head.backward: nothing is saved"):
+        model.backward()
+    model.eval().loss(*data())
+    with pytest.raises(RuntimeError, match="eval mode saves nothing"):
+        model.backward()
+    assert all(layer._saved is None for layer in model.layers())
+
+
+# -- the forward pass -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("config", [CONFIG, UNTIED])
+def test_the_loss_is_the_naive_cross_entropy_of_the_logits(config: GPTConfig, dtype: Any) -> None:
+    model = make(config, dtype)
+    ids, targets = data()
+    logits = model.forward(ids)
+    assert logits.dtype == dtype and logits.shape == (B, T, V)
+    loss = model.loss(ids, targets)
+    assert isinstance(loss, float)
+    rel = 1e-13 if dtype == np.float64 else 1e-5
+    assert loss == pytest.approx(naive_loss(logits, targets), rel=rel)
+    assert loss == model.eval().loss(ids, targets)  # without dropout the mode changes nothing
+
+
+@settings(deadline=None, max_examples=20)
+@given(t=st.integers(0, 8), shift=st.integers(1, V - 1), seed=st.integers(0, 2**32 - 1))
+def test_no_token_sees_a_later_one(t: int, shift: int, seed: int) -> None:
+    model = make()
+    ids = np.random.default_rng(seed).integers(V, size=(1, 9))
+    changed = ids.copy()
+    changed[0, t] = (changed[0, t] + shift) % V
+    before, after = model.forward(ids), model.forward(changed)
+    assert np.array_equal(before[:, :t], after[:, :t])
+    assert (abs(before - after).max(-1)[0, t:] > 1e-9).all()  # and it is seen by all the others
+
+
+def test_sequences_of_a_batch_do_not_see_each_other() -> None:
+    model = make()
+    ids, _ = data(3, T)
+    together = model.forward(ids)
+    for i in range(3):
+        np.testing.assert_allclose(model.forward(ids[i : i + 1])[0], together[i], rtol=1e-11)
+
+
+def test_the_position_matters() -> None:
+    model = make()
+    logits = model.forward([[3, 3, 3]])
+    assert abs(logits[0, 1] - logits[0, 0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("chunks", [(9,), (1,) * 9, (4, 5), (1, 6, 2), (8, 1)])
+def test_a_key_value_cache_changes_nothing(chunks: tuple[int, ...]) -> None:
+    model = make().eval()
+    ids, _ = data(B, 9)
+    caches = model.new_caches(B)
+    parts, start = [], 0
+    for chunk in chunks:
+        parts.append(model.forward(ids[:, start : start + chunk], caches))
+        start += chunk
+    np.testing.assert_allclose(np.concatenate(parts, 1), model.forward(ids), rtol=1e-11, atol=1e-13)
+    with pytest.raises(ValueError, match="at most 9 tokens, the context length, got 10"):
+        model.forward(ids[:, :1], caches)
+
+
+def test_dropout_drops_in_training_only() -> None:
+    config = GPTConfig(**{**vars(CONFIG), "dropout": 0.3})
+    model, plain = make(config), make()
+    ids, targets = data()
+    assert model.loss(ids, targets) != model.loss(ids, targets)
+    assert model.eval().loss(ids, targets) == plain.loss(ids, targets)
+    assert model.train().training and model.blocks[1].attention.dropout.training
+    again = make(config)
+    losses = [again.loss(ids, targets) for _ in range(2)]
+    model.set_dropout_rng(np.random.default_rng(6))
+    again.set_dropout_rng(np.random.default_rng(6))
+    assert model.loss(ids, targets) == again.loss(ids, targets)
+    assert losses == [m.loss(ids, targets) for m in [make(config)] for _ in range(2)]
+
+
+# -- first values ---------------------------------------------------------------------------------
+
+
+def test_first_values_are_gpt2s_own() -> None:
+    model = GPT(GPTConfig(vocab_size=300, context_length=100, n_embd=96, n_head=4, n_layer=8))
+    expected = {"norm": 0.0, "b": 0.0, "bias": 0.0, "gain": 0.0, "proj.W": 0.02 / math.sqrt(16)}
+    for name, p in model.named_parameters():
+        kind = "proj.W" if name.endswith("proj.W") else name.split(".")[-1]
+        std = expected.get(kind, 0.02)
+        assert p.data.mean() == pytest.approx(float(kind == "gain"), abs=6 * std / p.size**0.5)
+        assert p.data.std() == pytest.approx(std, rel=6 / math.sqrt(2 * p.size)), name
+
+
+@pytest.mark.parametrize("config", [CONFIG, UNTIED])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_seeds_are_reproducible(config: GPTConfig, dtype: Any) -> None:
+    first, again, other = (GPT(config, seed, dtype).flat.data for seed in (5, 5, 6))
+    assert first.dtype == dtype and np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    from_generator = GPT(config, np.random.default_rng(5), dtype).flat.data
+    assert np.array_equal(first, from_generator)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_untrained_model_knows_nothing(tied: bool) -> None:
+    """Its loss is near ln V, the loss of equal chances; not 420, as with embeddings N(0, 1)."""
+    config = GPTConfig(997, 32, 64, 4, 2, tie_weights=tied)
+    rng = np.random.default_rng(0)
+    ids, targets = rng.integers(997, size=(2, 4, 32))
+    assert GPT(config).loss(ids, targets) == pytest.approx(math.log(997), abs=0.05)
+
+
+# -- training -------------------------------------------------------------------------------------
+
+
+def test_the_first_losses_of_a_training_run() -> None:
+    """Pinned: whoever changes the math, or the order of the random draws, must say so here."""
+    rng = np.random.default_rng(1)
+    model = GPT(GPTConfig(V, T, C, H, L, dropout=0.1), rng, np.float64)
+    optimizer = AdamW(model, lr=1e-2, betas=(0.9, 0.95), weight_decay=0.1)
+    ids, targets = data()
+    losses = []
+    for _ in range(6):
+        losses.append(model.loss(ids, targets))
+        model.zero_grad()
+        model.backward()
+        optimizer.step()
+    expected = [
+        2.450944205426,
+        2.193240515696,
+        2.092401500081,
+        1.913483311632,
+        1.728509249286,
+        1.589386315118,
+    ]
+    np.testing.assert_allclose(losses, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("config", [CONFIG, UNTIED])
+def test_a_batch_is_learned_by_heart(config: GPTConfig) -> None:
+    model = GPT(config)
+    optimizer = AdamW(model, lr=1e-2, weight_decay=0.0)
+    ids, targets = data(1, 9)
+    for _ in range(60):
+        model.zero_grad()
+        loss = model.loss(ids, targets)
+        model.backward()
+        optimizer.step()
+    assert loss < 0.02
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "message"),
+    [
+        (np.zeros((1, 10), int), ValueError, "at most 9 tokens, the context length, got 10"),
+        (np.zeros(5, int), ValueError, r"expected ids of shape \(B, T\), at least one, got \(5,\)"),
+        (np.zeros((2, 0), int), ValueError, r"at least one, got \(2, 0\)"),
+        (np.zeros((0, 2), int), ValueError, r"at least one, got \(0, 2\)"),
+        ([[0, V]], IndexError, "expected ids from 0 to 10, got 11"),
+        ([[0, -1]], IndexError, "expected ids from 0 to 10, got -1"),
+        ([[0.0, 1.0]], TypeError, "expected whole-number ids, got dtype float64"),
+    ],
+)
+def test_bad_ids(ids: Any, error: type[Exception], message: str) -> None:
+    model = GPT(CONFIG)
+    with pytest.raises(error, match=message):
+        model.forward(ids)
+    with pytest.raises(error, match=message):
+        model.loss(ids, ids)
+
+
+def test_bad_targets() -> None:
+    model, (ids, targets) = GPT(CONFIG), data()
+    with pytest.raises(ValueError, match=r"targets of shape \(2, 5\), .* got \(2, 4\)"):
+        model.loss(ids, targets[:, :4])
+    with pytest.raises(IndexError, match=r"\(targets\): expected ids from 0 to 10, got 12"):
+        model.loss(ids, np.full_like(targets, 12))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"vocab_size": 0}, "expected vocab_size a whole number from 1, got 0"),
+        ({"n_layer": 1.5}, "expected n_layer a whole number from 1, got 1.5"),
+        ({"n_head": True}, "expected n_head a whole number from 1, got True"),
+        ({"n_embd": 100}, "expected n_embd divisible by n_head, got 100 and 12"),
+        ({"dropout": 1.0}, "expected 0 <= dropout < 1, got 1.0"),
+        ({"dropout": "0"}, "expected 0 <= dropout < 1, got '0'"),
+        ({"tie_weights": 1}, "expected tie_weights True or False, got 1"),
+        ({"qkv_bias": None}, "expected qkv_bias True or False, got None"),
+    ],
+)
+def test_bad_configs(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GPTConfig(**fields)
+
+
+def test_bad_presets() -> None:
+    with pytest.raises(ValueError, match="unknown preset 'gpt3': expected one of gpt2, gpt2-m"):
+        GPTConfig.preset("gpt3")
+    with pytest.raises(TypeError, match="GPTConfig has no field heads"):
+        GPTConfig.preset("gpt2", heads=3)
