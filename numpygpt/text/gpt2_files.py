@@ -85,7 +85,8 @@ def download(url: str, sha256: str, seconds: float) -> bytes:
     except queue.Empty:
         raise OSError(f"no whole answer in {seconds:g} s") from None
     if isinstance(data, Exception):
-        raise OSError(f"{type(data).__name__}: {data}") from None
+        said = " ".join(str(data).split())  # what a server sent may have line breaks
+        raise OSError(f"{type(data).__name__}: {said}") from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise OSError(f"the {len(data):,} bytes that came are not the file: wrong SHA-256")
     return data

@@ -1,0 +1,307 @@
+"""Tokenizers: ids and back, whole characters in a stream, and files that are something else."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiktoken
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from numpygpt.text.gpt2_files import FILES
+from numpygpt.text.tokenizer import (
+    END_OF_TEXT,
+    StreamDecoder,
+    byte_encoding,
+    encode_text,
+    gpt2_encoding,
+    load_encoding,
+    make_tokenizer,
+    save_encoding,
+)
+
+CORPUS = "the cat sat on the mat, the end.\n\n  Ελλάδα 日本語 日本 e\u0301e\u0301 😀😀 123 123 " * 2
+BPE = make_tokenizer("bpe:300", CORPUS)
+BYTES = byte_encoding()
+any_text = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("the cat😀日é\0"))
+
+
+CACHE = os.environ.get("TIKTOKEN_CACHE_DIR", "")
+needs_gpt2 = pytest.mark.skipif(
+    not all(os.path.exists(f"{CACHE}/{hashlib.sha1(url.encode()).hexdigest()}") for url in FILES),
+    reason="GPT-2's vocabulary is not here: TIKTOKEN_CACHE_DIR names no folder with its files",
+)
+
+
+# -- text to ids and back -------------------------------------------------------------------------
+
+
+def test_bytes_are_their_own_ids() -> None:
+    encoding = byte_encoding()
+    assert encoding.n_vocab == 257 and encoding.eot_token == 256
+    text = "aé😀\0"
+    assert encode_text(encoding, text).tolist() == list(text.encode())
+    assert encode_text(encoding, f"a{END_OF_TEXT}b").tolist() == [97, 256, 98]
+
+
+@pytest.mark.parametrize("encoding", [BYTES, BPE], ids=["bytes", "bpe"])
+@settings(deadline=None, max_examples=100)
+@given(parts=st.lists(any_text, min_size=1, max_size=4))
+def test_documents_come_back(encoding: tiktoken.Encoding, parts: list[str]) -> None:
+    text = END_OF_TEXT.join(parts)
+    ids = encode_text(encoding, text)
+    assert ids.dtype == np.uint16 and ids.ndim == 1
+    assert encoding.decode(ids.tolist()) == text
+    assert (ids == encoding.eot_token).sum() == len(parts) - 1
+
+
+def test_kinds() -> None:
+    assert make_tokenizer("bytes", CORPUS).name == "numpygpt-bytes"
+    assert make_tokenizer("bpe:270", CORPUS).n_vocab == 270
+    assert make_tokenizer("bpe", "".join(map(chr, range(0x4E00, 0x5200))) * 2).n_vocab == 1024
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "words", "BPE", "bpe:", "bpe:-1", "bpe:1e3", "bpe:٣٠٠", "bpe:9999999999", "gpt3"]
+)
+def test_unknown_kinds_are_told_the_known(kind: str) -> None:
+    with pytest.raises(ValueError, match=rf'no tokenizer {re.escape(repr(kind))}; .*"gpt2"'):
+        make_tokenizer(kind, CORPUS)
+
+
+def test_a_vocabulary_too_small_is_told_the_smallest() -> None:
+    with pytest.raises(ValueError, match="at least 257"):
+        make_tokenizer("bpe:256", CORPUS)
+
+
+def test_a_lone_surrogate_is_not_encoded_as_a_question_mark() -> None:
+    with pytest.raises(ValueError, match="lone surrogate"):
+        encode_text(BPE, "a\udc80")
+
+
+@needs_gpt2
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("Hello, I am", [15496, 11, 314, 716]),
+        ("Every effort moves you", [6109, 3626, 6100, 345]),
+        ("Every day holds a", [6109, 1110, 6622, 257]),
+        (f"Hello, I am{END_OF_TEXT}", [15496, 11, 314, 716, 50256]),
+    ],
+)
+def test_gpt2_ids(text: str, ids: list[int]) -> None:
+    encoding = make_tokenizer("gpt2", "")
+    assert encoding.n_vocab == 50_257
+    assert encode_text(encoding, text).tolist() == ids
+    assert encoding.decode(ids) == text
+
+
+@needs_gpt2
+def test_gpt2_ids_that_no_text_has() -> None:
+    """A model need not choose the ids that encoding its text would give."""
+    ids = [27018, 24086, 47843, 30961, 42348, 7267]
+    assert gpt2_encoding().decode(ids) == " Featureiman Byeswickattribute argue"
+
+
+@needs_gpt2
+def test_gpt2_and_the_pattern_that_is_saved_agree(tmp_path: Path) -> None:
+    save_encoding(gpt2_encoding(), tmp_path / "tokenizer.json")
+    loaded = load_encoding(tmp_path / "tokenizer.json")
+    text = CORPUS + "I'm you'll THEY'RE  3.14 \t\n x²\u3000\u200b"
+    assert loaded.encode_ordinary(text) == gpt2_encoding().encode_ordinary(text)
+    assert loaded.n_vocab == 50_257 and loaded.eot_token == 50_256
+
+
+# -- ids one by one -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", [BYTES, BPE], ids=["bytes", "bpe"])
+@settings(deadline=None, max_examples=100)
+@given(text=any_text)
+@example(text="👩‍👩‍👧 e\u0301 日本")
+def test_a_stream_never_breaks_a_character(encoding: tiktoken.Encoding, text: str) -> None:
+    decoder = StreamDecoder(encoding)
+    given_out = ""
+    for token in encode_text(encoding, text):
+        given_out += decoder.feed(token)  # NumPy's integers are ids too
+        assert text.startswith(given_out)
+    assert given_out == text  # as soon as a character is complete, it is there
+    assert decoder.flush() == ""
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.binary())
+def test_ids_that_are_no_text_are_replaced_as_in_decode(data: bytes) -> None:
+    decoder = StreamDecoder(BYTES)
+    parts = [decoder.feed(byte) for byte in data] + [decoder.flush()]
+    assert "".join(parts) == data.decode(errors="replace")
+
+
+def test_flush_ends_the_stream() -> None:
+    decoder = StreamDecoder(byte_encoding())
+    assert [decoder.feed(b) for b in "é".encode()] == ["", "é"]
+    assert decoder.feed(0xF0) == ""
+    assert decoder.flush() == "\ufffd"
+    assert decoder.feed(ord("a")) == "a"
+    assert decoder.feed(256) == END_OF_TEXT
+
+
+@pytest.mark.parametrize("token", [257, -1, 2**40])
+def test_a_stream_names_an_id_that_is_none(token: int) -> None:
+    decoder = StreamDecoder(byte_encoding())
+    with pytest.raises(ValueError, match=rf"no token {token} .*'numpygpt-bytes'.* 0 to 256"):
+        decoder.feed(token)
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", [BYTES, BPE], ids=["bytes", "bpe"])
+def test_an_encoding_is_saved_and_loaded(encoding: tiktoken.Encoding, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    save_encoding(encoding, path)
+    loaded = load_encoding(str(path))
+    assert (loaded.name, loaded.n_vocab) == (encoding.name, encoding.n_vocab)
+    assert encode_text(loaded, CORPUS).tolist() == encode_text(encoding, CORPUS).tolist()
+    assert [loaded.decode_bytes([i]) for i in range(loaded.n_vocab)] == [
+        encoding.decode_bytes([i]) for i in range(encoding.n_vocab)
+    ]
+    before = path.read_bytes()
+    save_encoding(loaded, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["tokenizer.json"]
+
+
+def test_a_foreign_encoding_is_not_written(tmp_path: Path) -> None:
+    dropping = tiktoken.Encoding(
+        "letters",
+        pat_str="[a-z]+",
+        mergeable_ranks={bytes([b]): b for b in range(256)},
+        special_tokens={END_OF_TEXT: 256},
+    )
+    with pytest.raises(ValueError, match=r"x\.json is no tokenizer file: its pattern"):
+        save_encoding(dropping, tmp_path / "x.json")
+    assert os.listdir(tmp_path) == []
+
+
+def edited(**changes: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda document: document | changes
+
+
+def ranks(change: Callable[[list[Any]], list[Any]]) -> Callable[[dict[str, Any]], Any]:
+    return lambda document: document | {"ranks": change(document["ranks"])}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda _: [], "not a JSON object"),
+        (lambda _: 7, "not a JSON object"),
+        (lambda _: {}, "its name must be"),
+        (edited(name=3), "its name must be"),
+        (edited(name="n" * 10_000), "its name must be"),
+        (edited(pattern=r"\w+"), "its pattern must be"),
+        (edited(pattern="(" * 50), "its pattern must be"),
+        (edited(pattern=["a"]), "its pattern must be"),
+        (edited(ranks="YQ=="), "its ranks must be"),
+        (edited(ranks={"YQ==": 0}), "its ranks must be"),
+        (edited(ranks=[]), "256 of the 256 bytes are missing, the first is 0"),
+        (ranks(lambda r: [*r[:255], 7]), "its ranks must be"),
+        (ranks(lambda r: r[1:]), "1 of the 256 bytes are missing, the first is 0"),
+        (ranks(lambda r: [*r, r[260]]), "a token is there twice"),
+        (ranks(lambda r: [*r, ""]), "its tokens must have 1 to 1,000 bytes"),
+        (ranks(lambda r: [*r, "QUFB" * 1000]), "its tokens must have 1 to 1,000 bytes"),
+        (ranks(lambda r: [*r, "a"]), "no tokenizer file"),
+        (ranks(lambda r: [*r, "é==="]), "no tokenizer file"),
+        (ranks(lambda r: [*r, "YWJj"]), "its special tokens must be"),
+        (edited(special_tokens={}), "its special tokens must be"),
+        (edited(special_tokens={END_OF_TEXT: 0}), "its special tokens must be"),
+        (edited(special_tokens={END_OF_TEXT: 299.0}), "its special tokens must be"),
+        (edited(special_tokens={END_OF_TEXT: 10**400}), "its special tokens must be"),
+        (edited(special_tokens={END_OF_TEXT: 299, "<|x|>": 300}), "its special tokens must be"),
+        (edited(special_tokens=[END_OF_TEXT]), "its special tokens must be"),
+    ],
+)  # fmt: skip
+def test_a_wrong_document_is_named(
+    change: Callable[[dict[str, Any]], Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    save_encoding(BPE, path)
+    path.write_text(json.dumps(change(json.loads(path.read_bytes()))))
+    with pytest.raises(ValueError, match=rf"tokenizer\.json is no tokenizer file: .*{message}|"
+                       rf"tokenizer\.json is {message}") as caught:  # fmt: skip
+        load_encoding(path)
+    assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 100,
+        b"\xff\xfe{}",
+        b"[" * 1_000_000,
+        b'{"name":' * 50_000,
+        b"9" * 100_000,
+        b"NaN",
+        b'{"name": "x", "ranks": [' + b"1" * 50_000 + b"]}",
+    ],
+    ids=lambda data: data[:8].decode("latin-1"),
+)
+def test_a_file_of_something_else_is_named(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer file: ") as caught:
+        load_encoding(path)
+    assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
+
+
+def test_a_truncated_file_is_named(tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole.json", tmp_path / "cut.json"
+    save_encoding(BPE, whole)
+    data = whole.read_bytes()
+    for length in (*range(0, len(data) - 2, 97), len(data) - 2):
+        path.write_bytes(data[:length])
+        with pytest.raises(ValueError, match=r"cut\.json is no tokenizer file: not JSON"):
+            load_encoding(path)
+
+
+@settings(deadline=None, max_examples=50)
+@given(at=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
+def test_one_wrong_byte_is_an_encoding_or_a_value_error(
+    at: float, byte: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "flipped.json"
+    save_encoding(BPE, path)
+    data = bytearray(path.read_bytes())
+    data[int(at * len(data))] = byte
+    path.write_bytes(data)
+    try:
+        encoding = load_encoding(path)
+    except ValueError as error:
+        assert str(path) in str(error)
+    else:
+        assert encoding.decode(encode_text(encoding, CORPUS).tolist()) == CORPUS
+
+
+def test_a_file_too_long_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.json"
+    with open(path, "wb") as file:
+        file.truncate(10**11)  # a hole: takes no room
+    with pytest.raises(
+        ValueError, match=r"huge\.json is no tokenizer file: longer than 64,000,000"
+    ):
+        load_encoding(path)
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
+        load_encoding(tmp_path / "none.json")
+    with pytest.raises(IsADirectoryError):
+        load_encoding(tmp_path)
