@@ -1,0 +1,110 @@
+"""numpygpt against PyTorch and transformers on the same work, in one run.
+
+Contestants take turns: numpygpt, the other, the machine's limit, again and again, so that a machine
+that gets slower for a while does so for all. Each round gives one ratio; the median of at least
+five is the result. Before anything is timed the contestants have to compute the same: the loss on
+the same weights, and again after one step of AdamW; or the same logits; or the same tokens.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+
+from benchmarks.report import Table, Value
+from benchmarks.work import DECODE, FORWARD, TRAINING, Work, shrink
+from benchmarks.worker import Worker, workers
+
+OURS, LIMIT = "benchmarks.work", "benchmarks.limits"
+OTHERS = {"train": ("PyTorch", "benchmarks.torch_gpt")}
+TRANSFORMERS = ("transformers", "benchmarks.transformers_gpt")
+RTOL = (1e-4, 1e-3)  # of the loss on the same weights, and after a step
+
+
+def require_packages() -> None:
+    """Raise unless PyTorch and transformers are there."""
+    missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
+    if missing:
+        raise ValueError(
+            f"--compare: expected {' and '.join(missing)} to be installed; "
+            "pip install -e '.[bench]' brings all that it needs"
+        )
+
+
+def check_equal(work: Work, ours: list[float], theirs: list[float]) -> None:
+    """Raise unless both did the same work."""
+    n = len(ours) if work.kind == "generate" else len(RTOL)
+    rtol = 0.0 if work.kind == "generate" else np.array(RTOL[: len(ours[:n])])
+    a, b = np.array(ours[:n]), np.array(theirs[:n])
+    if a.shape != b.shape or not (abs(a - b) <= rtol * abs(b)).all():
+        raise RuntimeError(f"{work.name}: not the same work: numpygpt {a}, the other {b}")
+
+
+def compare(work: Work, pairs: int) -> dict[str, Value]:
+    """One row of the table: `pairs` rounds after an untimed one."""
+    name, module = OTHERS.get(work.kind, TRANSFORMERS)
+    with workers([OURS, module, LIMIT], work) as contestants:
+        ours, theirs, limit = contestants
+        for worker in (ours, theirs):
+            worker.turn()
+            if work.kind == "train" and work.steps == 1:
+                worker.turn()  # the loss after one step
+        check_equal(work, *([x for r in w.results for x in r.numbers] for w in (ours, theirs)))
+        for worker in (ours, theirs):
+            del worker.results[1:]
+        for _ in range(pairs):
+            for worker in contestants:
+                worker.turn()
+        return _row(work, name, ours, theirs, limit)
+
+
+def _row(work: Work, name: str, ours: Worker, theirs: Worker, limit: Worker) -> dict[str, Value]:
+    turns = [r.seconds for r in ours.results[1:]]
+    ratios = [b.seconds / a for a, b in zip(turns, theirs.results[1:], strict=True)]
+    limits = [r.numbers[0] for r in limit.results]
+    gigabytes_or_gflop, unit = demand(work)
+    shares = [gigabytes_or_gflop / a / b for a, b in zip(turns, limits, strict=True)]
+    per_turn = work.steps
+    return {
+        "what": work.name,
+        "against": name,
+        "numpygpt s": ours.seconds() / per_turn,
+        "other s": theirs.seconds() / per_turn,
+        "speed": median(ratios),
+        "least": min(ratios),
+        "most": max(ratios),
+        "pairs": len(ratios),
+        "limit": f"{median(limits):.0f} {unit}",
+        "share": median(shares),
+        "numpygpt MB": ours.peak(),
+        "other MB": theirs.peak(),
+        "memory": ours.peak() / theirs.peak(),
+    }
+
+
+def demand(work: Work) -> tuple[float, str]:
+    """What a turn needs of its limit: GFLOP, or GB of weights to read."""
+    if work.kind == "generate":
+        c = work.config
+        matrices = 12 * c.n_layer * c.n_embd**2 + c.vocab_size * c.n_embd
+        return 4e-9 * matrices * work.tokens * work.steps, "GB/s"
+    third = 1 if work.kind == "train" else 3
+    return work.flops() * work.steps / third / 1e9, "GFLOP/s"
+
+
+def run(
+    quick: bool = False,
+    pairs: int = 5,
+    wanted: str = "",
+    tell: Callable[[str], None] = lambda line: None,
+) -> Table:
+    """All the work whose name contains `wanted`."""
+    require_packages()
+    rows = []
+    for work in [*TRAINING, FORWARD, DECODE]:
+        if wanted in work.name:
+            tell(work.name)
+            rows.append(compare(shrink(work) if quick else work, 1 if quick else pairs))
+    return Table("compare", "turns in one run, medians; speed above 1: numpygpt is faster, "
+                 "memory below 1: it needs less.", rows)  # fmt: skip

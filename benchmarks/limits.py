@@ -1,0 +1,112 @@
+"""What this machine can do at best: no layer can be faster than the limit it works against.
+
+- **sgemm**: matrix products at the shapes of GPT-2's Linear layers, N = 1,024 rows.
+- **x @ W**: a vector times weight matrices that fit no cache; one generated token is this.
+- **copy**: elementwise layers read and write; half of a copy is reading.
+"""
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.report import Table
+from benchmarks.work import Turn, Work
+from numpygpt import GPTConfig
+from numpygpt.parallel import over_rows
+
+Array = npt.NDArray[np.float32]
+
+
+def best(run: Callable[[], object], seconds: float = 0.3, repeats: int = 5) -> float:
+    """The shortest of several runs, in seconds: at least `repeats`, and for so long."""
+    run()
+    times: list[float] = []
+    while len(times) < repeats or sum(times) < seconds:
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _random(*shape: int) -> Array:
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def linear_shapes(C: int) -> list[tuple[int, int]]:
+    """(in, out) of the matrices of one block."""
+    return [(C, 3 * C), (C, C), (C, 4 * C), (4 * C, C)]
+
+
+def sgemm(N: int = 1024, C: int = 768, seconds: float = 0.1) -> dict[str, float]:
+    """GFLOP/s of y = x W, dW = x^T dy and dx = dy W^T at every Linear's shape."""
+    rates: dict[str, float] = {}
+    for n_in, n_out in linear_shapes(C):
+        x, W, dy = _random(N, n_in), _random(n_in, n_out), _random(N, n_out)
+        y, dW, dx = np.empty_like(dy), np.empty_like(W), np.empty_like(x)
+        flops = 2e-9 * N * n_in * n_out
+        products = (("x W", x, W, y), ("x^T dy", x.T, dy, dW), ("dy W^T", dy, W.T, dx))
+        for name, a, b, out in products:
+            shape = f"({a.shape[0]}, {a.shape[1]}) ({b.shape[0]}, {b.shape[1]})"
+            time_one = best(lambda a=a, b=b, out=out: np.matmul(a, b, out=out), seconds)  # type: ignore[misc]
+            rates[f"{name:7}{shape}"] = flops / time_one
+    return rates
+
+
+@lru_cache(maxsize=1)
+def sgemm_peak() -> float:
+    """The best rate over all shapes, in GFLOP/s."""
+    return max(sgemm(seconds=0.05).values())
+
+
+def weights(config: GPTConfig) -> list[Array]:
+    """One array for each matrix that a generated token is multiplied with, (in, out)."""
+    shapes = linear_shapes(config.n_embd) * config.n_layer + [(config.n_embd, config.vocab_size)]
+    return [np.full(shape, 0.01, np.float32) for shape in shapes]
+
+
+def matvec(config: GPTConfig) -> tuple[Callable[[], None], float]:
+    """A function that multiplies a vector with every matrix of a model, and their GB."""
+    matrices = weights(config)
+    vectors = {n: np.full(n, 0.01, np.float32) for n in (config.n_embd, 4 * config.n_embd)}
+
+    def run() -> None:
+        for W in matrices:
+            _ = vectors[len(W)] @ W
+
+    return run, sum(W.nbytes for W in matrices) / 1e9
+
+
+def copy_rate(megabytes: float) -> float:
+    """GB/s read and written by copying arrays of that size, on all threads."""
+    source = np.ones(int(megabytes * 1e6 / 4), np.float32)
+    target = np.empty_like(source)
+    seconds = best(lambda: over_rows(lambda a, b: np.copyto(b, a), source, target))
+    return 2 * source.nbytes / seconds / 1e9
+
+
+def run(quick: bool = False) -> Table:
+    """All limits."""
+    N, C = (64, 32) if quick else (1024, 768)
+    rows: list[dict[str, str | float]] = []
+    for name, rate in sgemm(N, C, 0.01 if quick else 0.15).items():
+        rows.append({"what": name, "GFLOP/s": rate})
+    config = GPTConfig(
+        n_embd=C, n_layer=1 if quick else 12, n_head=1, vocab_size=C if quick else 50257
+    )
+    multiply, gigabytes = matvec(config)
+    rows.append({"what": f"x @ W, {gigabytes * 1e3:.0f} MB of weights",
+                 "GB/s": gigabytes / best(multiply)})  # fmt: skip
+    for megabytes in (0.1,) if quick else (3.1, 12.6, 500):
+        rows.append({"what": f"copy of {megabytes} MB", "GB/s": copy_rate(megabytes)})
+    return Table("limits", "The machine's limits: best of several runs each.", rows)
+
+
+def prepare(work: Work) -> Turn:
+    """As a contestant: the rate of the limit that the work runs against, in GFLOP/s or GB/s."""
+    if work.kind != "generate":
+        return lambda: [max(sgemm(seconds=0.02).values())]
+    multiply, gigabytes = matvec(work.config)
+    return lambda: [gigabytes / best(multiply)]

@@ -1,0 +1,93 @@
+"""Facts about the machine and this process: cores, threads, versions, memory."""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+
+THREAD_VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMPYGPT_NUM_THREADS",
+)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def set_threads(n: int) -> None:
+    """Let every library use n threads, here and in all workers. Comes before NumPy's import."""
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(n)
+
+
+def forget_peak() -> None:
+    """Let `peak_memory` begin anew, where the system can (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> float:
+    """The most memory that was resident in this process, in MB (10^6 bytes).
+
+    Linux's VmHWM begins anew with the program; ru_maxrss, which other systems have, may count the
+    parent's memory at the time of the fork.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def total_memory() -> int:
+    """The machine's memory in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        fields: dict[str, str] = {}
+        for line in cpuinfo.read_text().splitlines():
+            name, _, value = line.partition(":")
+            fields.setdefault(name.strip(), value.strip())
+        if "model name" in fields:
+            family, model = fields.get("cpu family", "?"), fields.get("model", "?")
+            return f"{fields['model name']} (family {family}, model {model})"
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def facts(packages: tuple[str, ...] = ()) -> dict[str, str]:
+    """What a reader has to know to read the numbers; `packages` are those compared with."""
+    import numpy as np
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    detail = str(blas.get("openblas configuration", ""))
+    known = {
+        "cpu": _cpu(),
+        "cores": str(cores()),
+        "threads": os.environ.get("NUMPYGPT_NUM_THREADS", str(cores())),
+        "memory": f"{total_memory() / 1e9:.1f} GB",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": f"{blas.get('name')} {blas.get('version')}" + (f" ({detail})" if detail else ""),
+    }
+    return known | {package: _version(package) for package in packages}

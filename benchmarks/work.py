@@ -1,0 +1,134 @@
+"""The work that is timed: a name, a model's shape, and what to do with it.
+
+Every contestant (numpygpt, PyTorch, transformers, a limit of the machine) is a module with
+
+    prepare(work) -> turn
+
+where `turn()` does the work once and returns numbers: losses, or the generated ids. On the same
+weights and the same tokens two contestants have to return the same numbers: equal work.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from numpygpt import GPT, AdamW, GPTConfig, generate
+
+Ids = npt.NDArray[np.int64]
+Turn = Callable[[], list[float]]
+
+ADAMW = {"lr": 3e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}  # of every contestant
+PROMPT = 32  # tokens that generation starts from
+
+
+@dataclass(frozen=True)
+class Work:
+    """One piece of work.
+
+    Attributes
+    ----------
+    name, kind : str
+        kind is "train" (a whole step: forward, backward, AdamW), "forward" (logits of all
+        tokens) or "generate" (greedy).
+    config : GPTConfig
+        The model's shape.
+    batch, tokens : int
+        B and T; for "generate", T is the number of new tokens.
+    steps : int
+        How many in one turn, so that a turn is long enough to time.
+    cache : bool
+        Whether generation keeps keys and values.
+    """
+
+    name: str
+    kind: str
+    config: GPTConfig
+    batch: int
+    tokens: int
+    steps: int = 1
+    cache: bool = True
+
+    def model(self) -> GPT:
+        """The numpygpt model whose weights every contestant starts from."""
+        return GPT(self.config, rng=0)
+
+    def batches(self) -> Iterator[tuple[Ids, Ids]]:
+        """Ids and targets, (B, T) each, new ones for every step, the same for everybody."""
+        rng = np.random.default_rng(0)
+        while True:
+            ids = rng.integers(self.config.vocab_size, size=(self.batch, self.tokens + 1))
+            yield ids[:, :-1], ids[:, 1:]
+
+    def prompt(self) -> Ids:
+        """What generation starts from, (B, PROMPT)."""
+        return np.random.default_rng(0).integers(self.config.vocab_size, size=(self.batch, PROMPT))
+
+    def flops(self) -> float:
+        """Multiplications and additions of one training step (a third of it: one forward).
+
+        Six for each parameter and token (a tied embedding counts once, for the head), and
+        6 L C T a token for causal attention.
+        """
+        c, N = self.config, self.batch * self.tokens
+        L, C = c.n_layer, c.n_embd
+        parameters = GPT(c, rng=None).num_parameters()
+        return 6.0 * N * (parameters + L * C * self.tokens)
+
+
+GPT2 = GPTConfig.preset("gpt2")
+TINY = GPTConfig(vocab_size=256, context_length=256, n_layer=6, n_head=6, n_embd=384)
+NANO = GPTConfig(vocab_size=256, context_length=64, n_layer=4, n_head=4, n_embd=128)
+
+TRAINING = [
+    Work("nano, 12x64", "train", NANO, 12, 64, steps=20),
+    Work("tiny, 8x256", "train", TINY, 8, 256, steps=2),
+    Work("GPT-2 124M, 1x256", "train", GPT2, 1, 256),
+    Work("GPT-2 124M, 4x256", "train", GPT2, 4, 256),
+    Work("GPT-2 124M, 1x1024", "train", GPT2, 1, 1024),
+]
+FORWARD = Work("GPT-2 124M, forward, 1x1024", "forward", GPT2, 1, 1024)
+DECODE = Work("GPT-2 124M, 64 tokens after 32", "generate", GPT2, 1, 64)
+XL = Work("GPT-2 1558M, 8 tokens after 32", "generate", GPTConfig.preset("gpt2-xl"), 1, 8)
+
+
+def shrink(work: Work) -> Work:
+    """The same kind of work in a few milliseconds, to try the benchmarks themselves."""
+    config = replace(NANO, n_layer=2, n_embd=32, n_head=2)
+    return replace(work, config=config, batch=1, tokens=min(work.tokens, 16), steps=1)
+
+
+def prepare(work: Work) -> Turn:
+    """Numpygpt's turn."""
+    model = work.model()
+    if work.kind == "train":
+        optimizer = AdamW(model, **ADAMW)  # type: ignore[arg-type]
+        batches = work.batches()
+
+        def step() -> float:
+            ids, targets = next(batches)
+            model.zero_grad()
+            loss = model.loss(ids, targets)
+            model.backward()
+            optimizer.step()
+            return loss
+
+        return lambda: [step() for _ in range(work.steps)]
+
+    model.eval()
+    if work.kind == "forward":
+        ids, targets = next(work.batches())
+        return lambda: [mean_loss(model.forward(ids), targets) for _ in range(work.steps)]
+    prompt = work.prompt()
+    return lambda: generate(
+        model, prompt, work.tokens, temperature=0, use_cache=work.cache
+    ).ravel().tolist()  # fmt: skip
+
+
+def mean_loss(logits: npt.NDArray[np.float32], targets: Ids) -> float:
+    """The cross-entropy of the last position's logits: enough to tell whether all is the same."""
+    z = logits[:, -1].astype(np.float64)
+    z -= z.max(-1, keepdims=True)
+    chosen = np.take_along_axis(z, targets[:, -1:], axis=1)[:, 0]
+    return float(np.mean(np.log(np.exp(z).sum(-1)) - chosen))
