@@ -1,4 +1,4 @@
-"""The `numpygpt` command: train, generate, gradcheck, info.
+"""The `numpygpt` command: `numpygpt --help` lists what it does.
 
 Each command imports what it needs when it runs. What a user got wrong ends in one line and exit
 code 2, without a traceback.
@@ -11,66 +11,69 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from numpygpt import __version__
 from numpygpt.gpt import PRESETS, GPTConfig
 from numpygpt.layers.base import Array
+from numpygpt.options import HelpFormatter, add_fields
 from numpygpt.training.loop import TrainConfig
 
+TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
+TEMPERATURE = "below 1 bolder, above 1 wilder, 0 always the most probable token"
 SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 4}  # train's defaults
-
-
-def add_fields(parser: argparse.ArgumentParser, config: Any, but: Sequence[str] = ()) -> None:
-    """An option for each field of a dataclass instance, with its value as the default."""
-    for field in fields(config):
-        if field.name in but:
-            continue
-        option, value = "--" + field.name.replace("_", "-"), getattr(config, field.name)
-        if isinstance(value, bool):
-            action = argparse.BooleanOptionalAction
-            parser.add_argument(option, action=action, default=value, help=" ")
-        else:
-            metavar = type(value).__name__
-            parser.add_argument(option, type=type(value), default=value, metavar=metavar, help=" ")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="numpygpt", description="GPT-2 in plain NumPy.")
+    parser.add_argument("-V", "--version", action="version", version=f"numpygpt {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    shape = argparse.ArgumentDefaultsHelpFormatter
+    shape = HelpFormatter
 
     p = commands.add_parser(
         "train", help="train a model, from gibberish to intelligible text", formatter_class=shape
     )
     p.set_defaults(run=train)
-    p.add_argument("--data", metavar="FILE", help="UTF-8 text to learn, not the built-in stories")
-    p.add_argument("--tokenizer", default="bpe", help="bytes, bpe, bpe:SIZE or gpt2")
-    p.add_argument("--out", metavar="DIR", help="where the run is written (a new one in runs/)")
-    p.add_argument("--prompt", help="what to continue before, during and after training")
+    p.add_argument(
+        "--data", metavar="FILE", help="UTF-8 text to learn; without, the built-in stories"
+    )
+    p.add_argument("--tokenizer", default="bpe", metavar="KIND", help=TOKENIZERS)
+    p.add_argument("--out", metavar="DIR", help="where to write the run; without, a new runs/N")
+    p.add_argument("--prompt", help="what to continue while training, as a sample")
     model = p.add_argument_group("the model (GPTConfig)")
     add_fields(model, GPTConfig(**SMALL), but=["vocab_size"])  # type: ignore[arg-type]
-    add_fields(p.add_argument_group("the training (TrainConfig)"), TrainConfig())  # type: ignore[arg-type]
+    add_fields(p.add_argument_group("the training (TrainConfig)"), TrainConfig())
 
     p = commands.add_parser("generate", help="continue a prompt", formatter_class=shape)
     p.set_defaults(run=generate)
-    p.add_argument("--run", dest="folder", metavar="DIR", help="a run (the newest in runs/)")
-    p.add_argument("--prompt", default="", help="what to continue; nothing: a new text")
+    p.add_argument(
+        "--run", dest="folder", metavar="DIR", help="a trained run; without, the newest of runs/"
+    )
+    p.add_argument("--prompt", default="", help="what to continue; without, a new text")
     p.add_argument("--tokens", type=int, default=200, help="the most tokens to add")
     p.add_argument("--samples", type=int, default=1, help="how many continuations")
-    p.add_argument("--temperature", type=float, default=0.8, help="0: the most probable token")
-    p.add_argument("--top-k", type=int, help="choose among so many tokens")
-    p.add_argument("--top-p", type=float, help="choose among tokens of so much probability")
-    p.add_argument("--seed", type=int, default=0, help="of the draws")
+    p.add_argument("--temperature", type=float, default=0.8, help=TEMPERATURE)
+    p.add_argument("--top-k", type=int, help="choose among the N most probable tokens")
+    p.add_argument("--top-p", type=float, help="choose among as few as have probability X in all")
+    p.add_argument(
+        "--seed", type=int, default=0, help="start of the random numbers: the same, the same text"
+    )
 
-    p = commands.add_parser("gradcheck", help="prove every backward pass", formatter_class=shape)
+    p = commands.add_parser(
+        "gradcheck", help="check every gradient against differences", formatter_class=shape
+    )
     p.set_defaults(run=gradcheck)
-    p.add_argument("--sweep", action="store_true", help="the error against the step size")
-    p.add_argument("--preset", help="check a whole GPT-2 in float64 by a directional derivative")
+    p.add_argument("--sweep", action="store_true", help="show the error against the step size")
+    p.add_argument("--preset", help=f"check a whole model in float64: {', '.join(PRESETS)}")
 
-    p = commands.add_parser("info", help="parameters, memory and flops", formatter_class=shape)
+    p = commands.add_parser(
+        "info", help="what a model costs: parameters, memory, flops", formatter_class=shape
+    )
     p.set_defaults(run=info)
     p.add_argument("preset", nargs="?", default="gpt2", help=", ".join(PRESETS))
-    p.add_argument("--batch-size", type=int, default=4, help="sequences to train at once")
-    p.add_argument("--tokens", type=int, default=256, help="tokens a sequence")
+    p.add_argument(
+        "--batch-size", type=int, default=4, help="sequences a training step reads at once"
+    )
+    p.add_argument("--tokens", type=int, default=256, help="tokens in each of them")
     add_fields(p, GPTConfig(), but=["n_embd", "n_head", "n_layer", "dropout"])
     return parser
 
@@ -87,7 +90,7 @@ def train(args: argparse.Namespace) -> int:
 
     config = TrainConfig(**chosen(args, TrainConfig))
     text = Text.load(args.data, args.prompt)
-    run = Run.create(args.out, text, args.tokenizer, chosen(args, GPTConfig), config)
+    run = Run.create(args.out, text, args.tokenizer, SMALL | chosen(args, GPTConfig), config)
     print(run.describe(), flush=True)
     run.train()
     return 0

@@ -44,10 +44,19 @@ class GPTConfig:
 
     Attributes
     ----------
-    vocab_size, context_length, n_embd, n_head, n_layer : int
-        V, the longest T, C, H and the number of blocks.
+    vocab_size : int
+        Tokens in the vocabulary, V.
+    context_length : int
+        Tokens that the model can look back at: the longest T.
+    n_embd : int
+        Width: the numbers that stand for a token, C.
+    n_head : int
+        Attention heads in a block, H; C must be divisible by it.
+    n_layer : int
+        Blocks, one on top of the other, L.
     dropout : float
-        Probability, for the embeddings, the attention weights and both branches of each block.
+        Probability with which training sets a number of the embeddings, the attention weights and
+        both branches of each block to zero.
     qkv_bias : bool
         Whether the query, key and value projections have biases.
     tie_weights : bool

@@ -21,18 +21,34 @@ class TrainConfig:
 
     Attributes
     ----------
-    steps, batch_size, accumulate : int
-        Optimiser steps; windows a batch; batches whose gradients are averaged for one step.
-    learning_rate, min_learning_rate, warmup : float, float, int
-        The schedule (schedule.py); warmup in steps.
-    weight_decay, decay_all, beta1, beta2 : float, bool, float, float
-        Of AdamW (optim.py).
+    steps : int
+        Optimiser steps, from the first to the last.
+    batch_size : int
+        Windows of text a batch, each as long as the context.
+    accumulate : int
+        Batches whose gradients are averaged for one step: larger steps in the same memory.
+    learning_rate : float
+        Highest learning rate, reached at the end of the warm-up.
+    min_learning_rate : float
+        Learning rate at the end, to which it falls along half a cosine.
+    warmup : int
+        Steps in which the learning rate rises from 0.
+    weight_decay : float
+        Share of a weight, times the learning rate, that each step of AdamW takes off it.
+    decay_all : bool
+        Whether gains and biases decay too, and not matrices alone.
+    beta1 : float
+        Memory of AdamW's running mean of gradients, in [0, 1).
+    beta2 : float
+        Memory of its running mean of squared gradients, in [0, 1).
     clip : float
-        Largest norm of the gradient; 0: no clipping.
-    eval_every, eval_batches : int
-        Steps between measurements on held-out text, and batches each.
+        Largest norm of the gradient, to which a larger one is scaled; 0: no limit.
+    eval_every : int
+        Steps between measurements on held-out text.
+    eval_batches : int
+        Batches of held-out text in such a measurement.
     seed : int
-        Of the batches.
+        Start of all random numbers: first weights, batches, dropout.
     """
 
     steps: int = 1000
