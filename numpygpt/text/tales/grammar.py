@@ -32,8 +32,10 @@ class Grammar(Reader):
         """Clauses joined by a comma and a small word."""
         self.clause()
         while self.next == "," and self.ahead(1) in ("and", "but", "so", "because"):
+            link, at = self.ahead(1), len(self.facts)
             self.at += 2
             self.clause()
+            self.facts[at].link = link
 
     def clause(self) -> None:
         """A subject, and what it does: one thing or several."""
@@ -147,6 +149,7 @@ class Grammar(Reader):
                 if not ref.may_be(KINDS[part]):
                     self.at -= 1
                     self.fail(f"a word for {KINDS[part]!r}")
+                ref.role = KINDS[part]
                 fact.args.append(ref)
 
     def speech(self) -> None:
@@ -162,8 +165,10 @@ class Grammar(Reader):
         last = len(self.facts)
         if self.next == "," and self.ahead(1) == '"':
             self.at += 2
-            self.take("and", "but", "because")
+            link, at = self.take("and", "but", "because"), len(self.facts)
             self.utterance()
+            if len(self.facts) > at:
+                self.facts[at].link = link
             self.need(".")
             self.need('"')
             last = len(self.facts)

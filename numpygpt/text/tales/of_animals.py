@@ -2,7 +2,7 @@
 
 from numpygpt.text.tales import words as w
 from numpygpt.text.tales.teller import Plot, Teller, counted, did, no
-from numpygpt.text.tales.words import article
+from numpygpt.text.tales.words import Animal, article
 
 HURTS = [  # an animal, a part of it, and what it cannot do without
     (animal, part, ability.name)
@@ -11,6 +11,11 @@ HURTS = [  # an animal, a part of it, and what it cannot do without
     for part in ability.parts
     if ability.name in animal.can and part in animal.has
 ]
+
+
+def lacking(one: Animal, other: Animal) -> list[str]:
+    """What one has not and the other has, as far as it can be said."""
+    return [part for part in other.has if part not in one.has and part not in w.COMMON]
 
 
 def rescue(t: Teller) -> list[str]:
@@ -44,9 +49,9 @@ def rescue(t: Teller) -> list[str]:
 
 def riddle(t: Teller) -> list[str]:
     """Somebody thinks of an animal; somebody guesses it, first wrongly and then rightly."""
-    right = t.pick(list(w.ANIMALS.values()))
-    wrong = t.pick([a for a in w.ANIMALS.values() if {*right.has} - {*a.has}])
-    part = t.pick([p for p in right.has if p not in wrong.has])
+    right = t.pick([a for a in w.ANIMALS.values() if not {*a.has} <= w.COMMON])
+    wrong = t.pick([a for a in w.ANIMALS.values() if lacking(a, right)])
+    part = t.pick(lacking(wrong, right))
     more = t.either(f"it can {t.pick(right.can)}", f"it eats {t.pick(right.eats)}")
     guess = article(right.name)
     missing = f"{article(wrong.name)} has {no(part)}"
@@ -77,7 +82,7 @@ def friends(t: Teller) -> list[str]:
     second = t.animal(place, but=first)
     one, two, do, also = first.name, second.name, t.pick(first.can), t.pick(second.can)
     way, far = t.way(do), t.way(also)
-    missing = [part for part in first.has if part not in second.has]
+    missing = lacking(second, first)
     return [
         t.either(
             f"{t.opening()} {article(one)} and {article(two)} met {t.at(place)}.",
@@ -135,7 +140,7 @@ def farm(t: Teller) -> list[str]:
     return [
         f"{article(trade)} named {t.hero} had {t.pick(w.NUMBERS)} {herd} and {article(name)}.",
         f"one {t.pick(w.ROUGH)} night, the gate was open, and the {herd} "
-        f"{t.either('ran away', 'were gone')}.",
+        f"{t.either(f'{did(many.can[0])} away', 'were gone')}.",
         t.maybe(f'"Where are my {herd}?" asked {t.hero}.', f"{t.hero} was very sad."),
         f"the {name} {did(do)} {t.way(do)} and found them "
         f"{t.at('hill', 'forest', 'river', 'field')}.",

@@ -42,7 +42,9 @@ class Ref:
     det: str = ""
     look: str = ""
     owner: str = ""  # the pronoun of whose it is
-    person: str = ""  # the name of "her friend Tom"
+    person: str = ""  # the name in "a farmer named Ruth"
+    quoted: bool = False  # named in somebody's words
+    role: str = ""  # the kind that the verb asks for, also of a pronoun
 
     def may_be(self, kind: str) -> bool:
         """Whether it is of the kind, or a pronoun that stands for it."""
@@ -62,6 +64,7 @@ class Fact:
     modal: str = ""
     negative: bool = False
     several: bool = False
+    link: str = ""  # the small word that ties it to the fact before it
     speaker: Ref | None = None  # of quoted words
 
 
@@ -133,6 +136,7 @@ class Reader:
             ref = Ref("person", self.take(self.next))
         else:
             ref = self.described(self.take(*DETERMINERS))
+        ref.quoted = self.tokens[: self.at].count('"') % 2 == 1
         self.mentions.append(ref)
         return ref
 

@@ -31,26 +31,26 @@ ANIMALS = {
 robin | robins | wing beak feather tail | fly sing hop | seeds worms berries | garden forest park
 sparrow | sparrows | wing beak feather tail | fly sing hop | seeds corn worms | garden village park
 bluetit | bluetits | wing beak feather tail | fly sing hop | seeds nuts worms | garden forest park
-owl | owls | wing beak feather claw | fly | mice | forest barn
-duck | ducks | wing beak feather | fly swim dive | corn seaweed worms | pond lake river
-gull | gulls | wing beak feather | fly swim | shrimps | sea harbour beach
+owl | owls | wing beak feather tail claw | fly | mice | forest barn
+duck | ducks | wing beak feather tail | fly swim dive | corn worms | pond lake river
+gull | gulls | wing beak feather tail | fly swim | shrimps | sea harbour beach
 manta ray | manta rays | fin gill tail | swim dive | shrimps | sea harbour
-parrot fish | parrot fish | fin gill scale beak | swim dive | seaweed | sea harbour
-goldfish | goldfish | fin gill scale tail | swim dive | seaweed worms | pond lake
+parrot fish | parrot fish | fin gill scale beak tail | swim dive | seaweed | sea harbour
+goldfish | goldfish | fin gill scale tail | swim dive | worms flies | pond lake
 salmon | salmon | fin gill scale tail | swim dive jump | shrimps flies | river sea
 frog | frogs | leg | swim jump hop | flies worms | pond lake river
-turtle | turtles | shell leg tail | swim dive crawl | seaweed leaves | sea beach lake
+turtle | turtles | shell beak leg tail | swim dive crawl | seaweed leaves | sea beach lake
 cat | cats | paw whisker tail ear claw | run jump climb | milk mice | garden village barn kitchen
 dog | dogs | paw tail ear | run jump dig | bones bread | farm village park garden beach
 fox | foxes | paw tail ear | run jump dig | mice berries | forest field
 rabbit | rabbits | paw tail ear | run hop dig | carrots grass | field garden forest
 squirrel | squirrels | paw tail ear claw | run jump climb | nuts seeds | forest park
-hedgehog | hedgehogs | spine paw ear | run crawl dig | worms berries | garden forest park
+hedgehog | hedgehogs | spine paw tail ear | run crawl dig | worms berries | garden forest park
 horse | horses | hoof mane tail ear | run jump | hay grass apples | farm field
 goat | goats | hoof horn tail ear | run jump climb | hay grass leaves | farm hill
 cow | cows | hoof horn tail ear | run | hay grass | farm field
-bee | bees | wing feeler leg | fly crawl | honey | garden field park
-butterfly | butterflies | wing feeler leg | fly | honey | garden field park
+bee | bees | wing feeler leg | fly crawl | honey nectar | garden field park
+butterfly | butterflies | wing feeler leg | fly | nectar | garden field park
 """)
 }  # fmt: skip
 
@@ -78,6 +78,8 @@ horn    | horns    | two
 feeler  | feelers  | two
 """)
 }
+# Parts that others have too, unnamed: nobody is said to have none of them.
+COMMON = {"leg", "ear", "claw", "whisker", "scale", "spine"}
 
 
 @dataclass(frozen=True)
