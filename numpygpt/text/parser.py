@@ -67,14 +67,16 @@ def sentence_error(sentence: str) -> str | None:
 def story_error(story: str) -> Mistake | None:
     """The first mistake of a story, in a sentence or between sentences; None if there is none."""
     memory = Memory()
-    for number, sentence in enumerate([*sentences(story), ""], 1):
+    told = sentences(story)
+    for number, sentence in enumerate(told, 1):
         try:
-            if sentence:
-                memory.read(read_sentence(sentence))
-            else:
-                memory.end()
+            memory.read(read_sentence(sentence))
         except Malformed as error:
             return Mistake(number, sentence, str(error))
+    try:
+        memory.end()
+    except Malformed as error:
+        return Mistake(len(told) + 1, "", str(error))
     return None
 
 

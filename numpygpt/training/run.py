@@ -13,7 +13,7 @@ import tiktoken
 from numpygpt.checkpoint import save_run
 from numpygpt.generate import generate
 from numpygpt.gpt import GPT, GPTConfig
-from numpygpt.text.parser import share_well_formed
+from numpygpt.text.parser import share_well_formed, share_well_formed_stories
 from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text, make_tokenizer
 from numpygpt.training.data import Data, read_text, split_text
@@ -155,7 +155,9 @@ class Run:
         copies = sum(story in learned for story in fresh)
         return (
             f"{FRESH} fresh stories: {share_well_formed(fresh):.1%} of their sentences are well "
-            f"formed; {copies} are copies of a training story"
+            f"formed, {share_well_formed_stories(fresh):.1%} of the stories hold together from "
+            f"end to end,\nand {copies} are copies of a training story; the first of them:\n"
+            f"{indent(fresh[0])}\n"
         )
 
 

@@ -45,7 +45,7 @@ class Memory:
     def meet(self, ref: Ref) -> None:
         """Somebody or something is named: for the first time, or as it is known."""
         if ref.owner in ("he", "she"):
-            self.someone(ref.owner)
+            self.someone(ref.owner, but=ref.name)
         if ref.kind == "pronoun":
             self.pronoun(ref)
         elif ref.kind == "person":
@@ -94,9 +94,9 @@ class Memory:
         else:
             expect(ref.name in self.people, f"one of {', '.join(self.people)}", ref.name)
 
-    def someone(self, pronoun: str) -> str:
-        """Who she or he is."""
-        names = [name for name, own in self.people.items() if own == pronoun]
+    def someone(self, pronoun: str, but: str = "") -> str:
+        """Who she or he is; `but` is somebody whom it cannot be ("his uncle" is not his own)."""
+        names = [name for name, own in self.people.items() if own == pronoun and name != but]
         told = ", ".join(f"{own} ({name})" for name, own in self.people.items())
         expect(bool(names), f"a pronoun of {told or 'somebody'}", pronoun)
         return names[0]
