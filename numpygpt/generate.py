@@ -17,13 +17,16 @@ Reference: Holtzman et al. 2020 (top-p); Fan et al. 2018 (top-k).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.gpt import GPT
+from numpygpt.gpt import GPT, batch_of_ids
 from numpygpt.layers.base import Array
+from numpygpt.layers.embedding import check_ids
+
+REAL = int | float | np.integer | np.floating  # a number that NumPy may have made
 
 
 def probabilities(
@@ -31,11 +34,17 @@ def probabilities(
 ) -> Array:
     """What the next token is drawn from: logits (B, V) -> float64 probabilities (B, V)."""
     z = logits.astype(np.float64)
+    top = z.max(axis=1, keepdims=True)
+    if not np.isfinite(top).all():
+        raise FloatingPointError(
+            "generate: expected finite logits, got nan or infinity; are the model's weights finite?"
+        )
     if temperature == 0:
         best: Array = np.arange(z.shape[1]) == z.argmax(axis=1)[:, None]
         return best.astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
-    z /= temperature
+    z -= top
+    with np.errstate(over="ignore"):  # -inf is what a temperature near 0 has to give
+        z /= temperature
     if top_k is not None and top_k < z.shape[1]:
         kth = np.partition(z, -top_k, axis=1)[:, -top_k, None]
         z[z < kth] = -np.inf
@@ -71,13 +80,30 @@ def stream(
 ) -> Iterator[Array]:
     """As `generate`, but yields each step's new ids (B,) as they come."""
     _check(max_new_tokens, temperature, top_k, top_p)
+    V = model.config.vocab_size
+    tokens = batch_of_ids("generate", ids)
+    check_ids("generate", tokens, V)
+    if eos_id is not None:
+        check_ids("generate (eos_id)", np.asarray(eos_id), V)
     rng = np.random.default_rng(rng)
+
+    def choose(logits: Array) -> Array:
+        p = probabilities(logits, temperature, top_k, top_p)
+        return np.asarray(p.argmax(axis=1)) if temperature == 0 else draw(p, rng)
+
+    return _steps(model, tokens.astype(np.int64), max_new_tokens, choose, eos_id, use_cache)
+
+
+def _steps(
+    model: GPT,
+    tokens: Array,
+    max_new_tokens: int,
+    choose: Callable[[Array], Array],
+    eos_id: int | None,
+    use_cache: bool,
+) -> Iterator[Array]:
+    """Each step's new ids: `choose` takes them from the last position's logits (B, V)."""
     T = model.config.context_length
-    tokens = np.asarray(ids)
-    if tokens.ndim != 2 or tokens.shape[1] == 0:
-        raise ValueError(
-            f"generate: expected ids of shape (B, T), T at least 1, got {tokens.shape}"
-        )
     done = np.zeros(len(tokens), bool)
     window = tokens[:, -T:]
     new = window  # what the cache has not seen
@@ -85,17 +111,18 @@ def stream(
     was_training = model.training
     for _ in range(max_new_tokens):
         model.eval()
-        x = model.hidden(new, caches)
-        p = probabilities(model.head.forward(x[:, -1]), temperature, top_k, top_p)
-        model.train(was_training)
-        ids_now = p.argmax(axis=1) if temperature == 0 else draw(p, rng)
+        try:
+            x = model.hidden(new, caches)
+            ids = choose(model.head.forward(x[:, -1]))
+        finally:
+            model.train(was_training)
         if eos_id is not None:
-            ids_now = np.where(done, eos_id, ids_now)
-            done |= ids_now == eos_id
-        yield ids_now
+            ids = np.where(done, eos_id, ids)
+            done |= ids == eos_id
+        yield ids
         if done.all():
             return
-        window = np.concatenate([window, ids_now[:, None]], axis=1)
+        window = np.concatenate([window, ids[:, None]], axis=1)
         new = window[:, -1:] if use_cache else window
         if window.shape[1] > T:
             new = window = window[:, -max(1, T // 2) :]
@@ -139,17 +166,20 @@ def generate(
     (B, T + n) integers
         Prompts and what follows; n is `max_new_tokens`, or less where all ended before.
     """
-    tokens = np.asarray(ids)
-    new = stream(model, tokens, max_new_tokens, temperature, top_k, top_p, eos_id, rng, use_cache)
+    new = stream(model, ids, max_new_tokens, temperature, top_k, top_p, eos_id, rng, use_cache)
+    tokens = np.asarray(ids, np.int64)
     return np.concatenate([tokens, *(step[:, None] for step in new)], axis=1)
 
 
 def _check(max_new_tokens: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if max_new_tokens < 0:
-        raise ValueError(f"generate: expected max_new_tokens at least 0, got {max_new_tokens}")
-    if not (math.isfinite(temperature) and temperature >= 0):
-        raise ValueError(f"generate: expected a finite temperature at least 0, got {temperature}")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"generate: expected top_k at least 1, got {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"generate: expected 0 < top_p <= 1, got {top_p}")
+    for name, value, least in (("max_new_tokens", max_new_tokens, 0), ("top_k", top_k, 1)):
+        if value is None and name == "top_k":
+            continue
+        if not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(
+                f"generate: expected {name} a whole number at least {least}, got {value!r}"
+            )
+    if not (isinstance(temperature, REAL) and 0 <= temperature < math.inf):
+        raise ValueError(f"generate: expected a finite temperature at least 0, got {temperature!r}")
+    if top_p is not None and not (isinstance(top_p, REAL) and 0 < top_p <= 1):
+        raise ValueError(f"generate: expected 0 < top_p <= 1, got {top_p!r}")

@@ -73,6 +73,9 @@ class GPTConfig:
     tie_weights: bool = True
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, np.generic):  # NumPy's numbers serve as well, but JSON has none
+                object.__setattr__(self, name, value.item())
         for name in ("vocab_size", "context_length", "n_embd", "n_head", "n_layer"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -123,6 +126,10 @@ class GPT(Layer):
         rng: int | np.random.Generator | None = 0,
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
+        if not isinstance(config, GPTConfig):
+            raise TypeError(
+                f'GPT: expected a GPTConfig, such as GPTConfig.preset("gpt2"), got {config!r}'
+            )
         V, C, L = config.vocab_size, config.n_embd, config.n_layer
         self.config = config
         self.token_embedding = Embedding(V, C)
@@ -158,8 +165,13 @@ class GPT(Layer):
 
         With caches (from `new_caches`), ids are the tokens that follow those seen with them so far.
         """
-        before = caches[0].length if caches else 0
-        ids = self._check_ids(ids, before)
+        ids = batch_of_ids("GPT", ids)
+        before = self._check_caches(caches, len(ids)) if caches is not None else 0
+        if before + ids.shape[1] > self.config.context_length:
+            raise ValueError(
+                f"GPT: expected at most {self.config.context_length} tokens, the context length, "
+                f"got {before + ids.shape[1]}"
+            )
         positions = np.arange(before, before + ids.shape[1])
         x = self.token_embedding.forward(ids) + self.position_embedding.forward(positions)
         x = self.dropout.forward(x)
@@ -169,7 +181,7 @@ class GPT(Layer):
 
     def loss(self, ids: npt.ArrayLike, targets: npt.ArrayLike) -> float:
         """Mean cross-entropy in nats of ids (B, T) against the ids that follow each, (B, T)."""
-        return self.head.loss(self.hidden(ids), np.asarray(targets))
+        return self.head.loss(self.hidden(ids), batch_of_ids("GPT.loss (targets)", targets))
 
     def backward(self, dlogits: Array | None = None) -> None:
         """Add the gradients of all parameters: after `loss`, or after `forward` given dlogits."""
@@ -186,13 +198,31 @@ class GPT(Layer):
         shape = (batch, c.n_head, c.context_length, c.n_embd // c.n_head)
         return [KeyValueCache(shape, self.flat.data.dtype) for _ in self.blocks]
 
-    def _check_ids(self, ids: npt.ArrayLike, before: int) -> Array:
-        ids = np.asarray(ids)
-        if ids.ndim != 2 or 0 in ids.shape:
-            raise ValueError(f"GPT: expected ids of shape (B, T), at least one, got {ids.shape}")
-        if before + ids.shape[1] > self.config.context_length:
+    def _check_caches(self, caches: list[KeyValueCache], B: int) -> int:
+        """How many tokens the caches hold; an error unless they fit the model and the batch."""
+        if self.training:
             raise ValueError(
-                f"GPT: expected at most {self.config.context_length} tokens, the context length, "
-                f"got {before + ids.shape[1]}"
+                "GPT: caches are for eval mode (backward cannot use them): call eval()"
             )
-        return ids
+        batches = {cache.k.shape[0] for cache in caches}
+        if len(caches) != len(self.blocks) or batches != {B}:
+            raise ValueError(
+                f"GPT: expected one cache a block, {len(self.blocks)}, for B = {B} sequences (see "
+                f"new_caches), got {len(caches)} for {', '.join(map(str, batches)) or 'none'}"
+            )
+        return caches[0].length
+
+
+def batch_of_ids(name: str, ids: npt.ArrayLike) -> Array:
+    """The ids as an array (B, T); an error that begins with `name` unless they are such."""
+    try:
+        array = np.asarray(ids)
+    except ValueError:
+        raise ValueError(
+            f"{name}: expected ids of shape (B, T), got sequences of different lengths"
+        ) from None
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"{name}: expected ids of shape (B, T), at least one, got {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected whole-number ids, got dtype {array.dtype}")
+    return array

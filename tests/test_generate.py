@@ -119,7 +119,12 @@ def test_draw_follows_the_probabilities_and_never_takes_an_impossible_token() ->
     [
         ({"temperature": -1.0}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
+        ({"temperature": float("inf")}, "temperature at least 0, got inf"),
+        ({"temperature": "1"}, "temperature at least 0, got '1'"),
         ({"top_k": 0}, "top_k"),
+        ({"top_k": 1.5}, "top_k a whole number at least 1, got 1.5"),
+        ({"top_p": float("nan")}, "top_p <= 1, got nan"),
+        ({"max_new_tokens": 2.5}, "max_new_tokens a whole number at least 0, got 2.5"),
         ({"top_p": 0.0}, "top_p"),
         ({"top_p": 1.5}, "top_p"),
         ({"max_new_tokens": -1}, "max_new_tokens"),
@@ -128,12 +133,76 @@ def test_draw_follows_the_probabilities_and_never_takes_an_impossible_token() ->
 def test_bad_options_are_named(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generate(small_gpt(), [[1]], **options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        stream(small_gpt(), [[1]], **options)  # type: ignore[arg-type]  # before the first token
 
 
 def test_bad_prompts_are_named() -> None:
     with pytest.raises(ValueError, match=r"\(B, T\)"):
         generate(small_gpt(), [1, 2])
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="at least one"):
         generate(small_gpt(), np.zeros((1, 0), int))
     with pytest.raises(IndexError, match="13"):
         generate(small_gpt(), [[13]])
+    with pytest.raises(IndexError, match="generate: expected ids from 0 to 12, got -1"):
+        stream(small_gpt(), [[-1] + [1] * 20])  # also where the context does not reach
+    with pytest.raises(TypeError, match="generate: expected whole-number ids, got dtype float64"):
+        generate(small_gpt(), [[1.0]])
+    with pytest.raises(ValueError, match=r"generate: .* got sequences of different lengths"):
+        generate(small_gpt(), [[1], [2, 3]])
+    with pytest.raises(ValueError, match=r"at least one, got \(0, 2\)"):
+        generate(small_gpt(), np.zeros((0, 2), int), 0)
+    with pytest.raises(IndexError, match=r"\(eos_id\): expected ids from 0 to 12, got 13"):
+        generate(small_gpt(), [[1]], eos_id=13)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i4", "u8", ">i4"])
+def test_prompts_of_any_whole_numbers(dtype: str) -> None:
+    model = small_gpt()
+    expected = generate(model, [[1, 2], [3, 4]], 9)
+    got = generate(model, np.array([[1, 2], [3, 4]], dtype), 9)
+    assert got.dtype == expected.dtype == np.int64
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e300])
+def test_extreme_temperatures(temperature: float) -> None:
+    z = np.array([[1.0, 3.0, 2.0]])
+    p = probabilities(z, temperature)[0]
+    np.testing.assert_allclose(p, [0, 1, 0] if temperature < 1 else [1 / 3] * 3, atol=1e-12)
+
+
+def test_nothing_to_add() -> None:
+    assert generate(small_gpt(), [[1, 2]], 0).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_weights_that_are_not_finite_are_no_choice(temperature: float) -> None:
+    model = small_gpt()
+    model.norm.bias.data[2] = np.nan
+    with pytest.raises(FloatingPointError, match="expected finite logits, got nan"):
+        generate(model, [[1]], 3, temperature)
+    assert model.training  # the mode is left as it was, by an error too
+
+
+def test_a_batch_is_its_rows() -> None:
+    """Greedy: no row depends on another, whatever their number."""
+    model = small_gpt()
+    ids = np.random.default_rng(2).integers(0, 13, (5, 3))
+    together = generate(model, ids, 12, temperature=0, eos_id=4)
+    for row, prompt in zip(together, ids, strict=True):
+        alone = generate(model, prompt[None], 12, temperature=0, eos_id=4)[0]
+        np.testing.assert_array_equal(row[: len(alone)], alone)
+        assert (row[len(alone) :] == 4).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 3}, {"top_p": 0.6}, {"temperature": 0.5}])
+def test_first_tokens_follow_the_models_distribution(options: dict[str, float]) -> None:
+    model = small_gpt(3)
+    model.flat.data[...] /= 2  # several tokens are likely
+    ids = generate(model, [[1, 2]] * 20_000, 1, rng=0, **options)[:, -1]  # type: ignore[arg-type]
+    expected = probabilities(model.eval().forward([[1, 2]])[:, -1], **options)[0]  # type: ignore[arg-type]
+    shares = np.bincount(ids, minlength=13) / len(ids)
+    assert (expected > 0.02).sum() >= 2
+    assert (shares[expected == 0] == 0).all()
+    np.testing.assert_allclose(shares, expected, atol=0.015)  # four standard deviations

@@ -1,7 +1,9 @@
 """The whole model: its size, its gradient, its causality, its first values, and its training."""
 
+import json
 import math
 import time
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -338,6 +340,14 @@ def test_a_batch_is_learned_by_heart(config: GPTConfig) -> None:
         ([[0, V]], IndexError, "expected ids from 0 to 10, got 11"),
         ([[0, -1]], IndexError, "expected ids from 0 to 10, got -1"),
         ([[0.0, 1.0]], TypeError, "expected whole-number ids, got dtype float64"),
+        ([[True, False]], TypeError, "expected whole-number ids, got dtype bool"),
+        ([["a", "b"]], TypeError, "expected whole-number ids, got dtype <U1"),
+        ([[0, None]], TypeError, "expected whole-number ids, got dtype object"),
+        ([[0, 1], [2]], ValueError, "got sequences of different lengths"),
+        ([[[0, 1]]], ValueError, r"got \(1, 1, 2\)"),
+        (3, ValueError, r"at least one, got \(\)"),
+        ([], ValueError, r"at least one, got \(0,\)"),
+        (None, ValueError, r"at least one, got \(\)"),
     ],
 )
 def test_bad_ids(ids: Any, error: type[Exception], message: str) -> None:
@@ -348,12 +358,87 @@ def test_bad_ids(ids: Any, error: type[Exception], message: str) -> None:
         model.loss(ids, ids)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.uint64, ">i4", ">u8"])
+def test_ids_of_any_whole_number_and_layout(dtype: Any) -> None:
+    model = make()
+    ids, targets = data()
+    loss = model.loss(ids, targets)
+    assert model.loss(ids.astype(dtype), targets.astype(dtype)) == loss
+    assert model.loss(ids.tolist(), targets.tolist()) == loss
+    wide = np.repeat(ids, 2, axis=1).astype(dtype)[:, ::2]
+    assert model.loss(wide, np.asfortranarray(targets)) == loss
+    model.backward()
+    expected = gradients(model)
+    model.zero_grad()
+    model.loss(ids, targets)
+    model.backward()
+    assert all(np.array_equal(expected[name], grad) for name, grad in gradients(model).items())
+
+
+@pytest.mark.parametrize(
+    ("change", "came"),
+    [
+        (lambda z: z.astype(np.float32), r"float32 of \(2, 5, 11\)"),
+        (lambda z: z.reshape(-1, V), r"float64 of \(10, 11\)"),  # its numbers would fit
+        (lambda z: z.reshape(T, B, V), r"float64 of \(5, 2, 11\)"),
+        (lambda z: z[:1], r"float64 of \(1, 5, 11\)"),
+        (lambda z: z[..., :-1], r"float64 of \(2, 5, 10\)"),
+        (lambda z: z.tolist(), "list"),
+        (lambda z: 1.0, "float"),
+    ],
+)
+def test_bad_dlogits(change: Callable[[Array], Any], came: str) -> None:
+    model = make()
+    logits = model.forward(data()[0])
+    expected = r"expected dlogits float64 of shape \(..., V\) = \(2, 5, 11\)"
+    with pytest.raises(ValueError, match=rf"Head.backward: {expected}, .* got {came}$"):
+        model.backward(change(logits))
+
+
+def test_bad_caches() -> None:
+    model = make().eval()
+    ids, _ = data()
+    with pytest.raises(ValueError, match=r"one cache a block, 2, for B = 2 .* got 2 for 3"):
+        model.forward(ids, model.new_caches(3))
+    with pytest.raises(ValueError, match=r"one cache a block, 2, .* got 1 for 2"):
+        model.forward(ids, model.new_caches(2)[:1])
+    with pytest.raises(ValueError, match=r"one cache a block, 2, .* got 0 for none"):
+        model.forward(ids, [])
+    with pytest.raises(ValueError, match=r"caches are for eval mode .* call eval\(\)"):
+        model.train().forward(ids, model.new_caches(2))
+
+
+def test_a_gpt_is_made_from_a_config() -> None:
+    with pytest.raises(TypeError, match=r"expected a GPTConfig, such as .*, got 'gpt2'"):
+        GPT("gpt2")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="real or complex dtype such as float32, got int64"):
+        GPT(CONFIG, dtype=int)
+    swapped = GPT(CONFIG, 5, ">f4").flat.data
+    assert swapped.dtype == np.float32 and np.array_equal(swapped, GPT(CONFIG, 5).flat.data)
+
+
+def test_a_config_takes_numpys_numbers_and_keeps_pythons() -> None:
+    config = GPTConfig(
+        vocab_size=np.int64(11),  # type: ignore[arg-type]
+        dropout=np.float32(0.5),  # type: ignore[arg-type]
+        tie_weights=np.False_,  # type: ignore[arg-type]
+    )
+    assert config == GPTConfig(vocab_size=11, dropout=0.5, tie_weights=False)
+    assert json.loads(json.dumps(vars(config))) == vars(config)
+
+
 def test_bad_targets() -> None:
     model, (ids, targets) = GPT(CONFIG), data()
     with pytest.raises(ValueError, match=r"targets of shape \(2, 5\), .* got \(2, 4\)"):
         model.loss(ids, targets[:, :4])
     with pytest.raises(IndexError, match=r"\(targets\): expected ids from 0 to 10, got 12"):
         model.loss(ids, np.full_like(targets, 12))
+    with pytest.raises(IndexError, match=r"\(targets\): expected ids from 0 to 10, got -100"):
+        model.loss(ids, np.full_like(targets, -100))
+    with pytest.raises(TypeError, match=r"\(targets\): expected whole-number ids, got dtype float"):
+        model.loss(ids, targets / 1)
+    with pytest.raises(ValueError, match=r"\(targets\): .* got sequences of different lengths"):
+        model.loss(ids, [[1], [2, 3]])
 
 
 @pytest.mark.parametrize(
@@ -362,8 +447,14 @@ def test_bad_targets() -> None:
         ({"vocab_size": 0}, "expected vocab_size a whole number from 1, got 0"),
         ({"n_layer": 1.5}, "expected n_layer a whole number from 1, got 1.5"),
         ({"n_head": True}, "expected n_head a whole number from 1, got True"),
+        ({"n_layer": -1}, "expected n_layer a whole number from 1, got -1"),
+        ({"n_layer": "2"}, "expected n_layer a whole number from 1, got '2'"),
+        ({"context_length": None}, "expected context_length a whole number from 1, got None"),
+        ({"vocab_size": np.float64(11)}, "expected vocab_size a whole number from 1, got 11.0"),
         ({"n_embd": 100}, "expected n_embd divisible by n_head, got 100 and 12"),
         ({"dropout": 1.0}, "expected 0 <= dropout < 1, got 1.0"),
+        ({"dropout": math.nan}, "expected 0 <= dropout < 1, got nan"),
+        ({"dropout": -0.1}, "expected 0 <= dropout < 1, got -0.1"),
         ({"dropout": "0"}, "expected 0 <= dropout < 1, got '0'"),
         ({"tie_weights": 1}, "expected tie_weights True or False, got 1"),
         ({"qkv_bias": None}, "expected qkv_bias True or False, got None"),

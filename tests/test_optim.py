@@ -129,10 +129,16 @@ def test_clipping_only_shortens() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"lr": -1.0}, {"eps": -1e-8}, {"weight_decay": -0.1}, {"betas": (0.9, 1.0)},
-     {"betas": (-0.1, 0.9)}],
+     {"betas": (-0.1, 0.9)}, {"betas": (0.9,)}, {"betas": (0.9, math.nan)}, {"lr": math.nan},
+     {"lr": math.inf}, {"eps": math.nan}, {"weight_decay": math.inf}],
 )  # fmt: skip
 def test_bad_settings(wrong: dict[str, Any]) -> None:
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=r"AdamW: expected lr, eps and .* at least 0") as caught:
         AdamW(Linear(2, 2).initialize(), **wrong)
     assert f"{name}={value}" in str(caught.value)
+
+
+def test_a_layer_without_memory_is_named() -> None:
+    with pytest.raises(AttributeError, match="Linear has no memory yet: call initialize"):
+        AdamW(Linear(2, 2))

@@ -19,7 +19,7 @@ generates costs its weights and no more.
 import copy
 import math
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,23 @@ Array = npt.NDArray[Any]
 AnyLayer = TypeVar("AnyLayer", bound="Layer")
 
 
-class Parameter:
+class HasMemory:
+    """`flat` is there once `initialize` or `allocate` was called; before, the error says so."""
+
+    flat: "FlatParameters"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # called only for what is not there
+            if name == "flat":
+                raise AttributeError(
+                    f"{type(self).__name__} has no memory yet: call initialize() on the layer or "
+                    "model that it is, or belongs to"
+                )
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+
+class Parameter(HasMemory):
     """One learned array, `data`, and the derivative of the loss by it, `grad`.
 
     Parameters
@@ -41,7 +57,6 @@ class Parameter:
         Its first values are drawn from N(mean, std^2).
     """
 
-    flat: "FlatParameters"
     start: int
 
     def __init__(self, *shape: int, mean: float = 0.0, std: float = 0.0) -> None:
@@ -115,6 +130,11 @@ class FlatParameters:
 
     def __init__(self, parameters: list[Parameter], dtype: npt.DTypeLike) -> None:
         self.parameters = sorted(parameters, key=lambda p: len(p.shape) < 2)
+        dtype = np.dtype(dtype).newbyteorder("=")
+        if dtype.kind not in "fc":
+            raise TypeError(
+                f"expected parameters of a real or complex dtype such as float32, got {dtype}"
+            )
         start = 0
         for p in self.parameters:
             p.flat, p.start = self, start
@@ -139,11 +159,10 @@ class FlatParameters:
         return self.grad_memory
 
 
-class Layer:
+class Layer(HasMemory):
     """The base of all layers: finds parameters, saves for backward, switches modes."""
 
     training = True
-    flat: FlatParameters
     _saved: tuple[Any, ...] | None = None
 
     # -- saved for backward ---------------------------------------------------------------------
@@ -254,11 +273,13 @@ class Layer:
 
     # -- errors ---------------------------------------------------------------------------------
 
-    def expect(self, x: Array, width: int, like: Parameter) -> None:
-        """Raise unless x is (..., width) in the parameters' dtype."""
+    def expect(self, x: Array, letter: str, width: int, like: Parameter) -> None:
+        """Raise unless x is (..., width), called `letter`, in the parameters' dtype."""
         name = type(self).__name__
         if x.ndim < 1 or x.shape[-1] != width:
-            raise ValueError(f"{name}: expected x of shape (..., {width}), got {x.shape}")
+            raise ValueError(
+                f"{name}: expected x of shape (..., {letter}), {letter} = {width}, got {x.shape}"
+            )
         if x.dtype != like.flat.data.dtype:
             raise TypeError(
                 f"{name}: expected x of dtype {like.flat.data.dtype}, the parameters', got "

@@ -56,7 +56,7 @@ class Head(Layer):
     def forward(self, x: Array) -> Array:
         """(..., C) -> logits (..., V)."""
         V, C = self.W.shape
-        self.expect(x, C, like=self.W)
+        self.expect(x, "C", C, like=self.W)
         self.save(x, None)
         z: Array = x.reshape(-1, C) @ self.W.data.T
         return z.reshape(*x.shape[:-1], V)
@@ -73,6 +73,7 @@ class Head(Layer):
         if dz is None:
             self.W.add_prepared()
             return np.asarray(dx)
+        self._check_dlogits(dz, x)
         rows = dz.reshape(-1, V)
         self.W.add_product(rows.T, x.reshape(-1, C))
         return (rows @ self.W.data).reshape(x.shape)
@@ -122,12 +123,22 @@ class Head(Layer):
         for v in range(0, len(dW), COLUMNS):
             dW[v : v + COLUMNS] += dz[:, v : v + COLUMNS].T @ x
 
+    def _check_dlogits(self, dz: Array, x: Array) -> None:
+        shape = (*x.shape[:-1], self.W.shape[0])
+        is_array = isinstance(dz, np.ndarray)
+        if not is_array or dz.shape != shape or dz.dtype != x.dtype:
+            came = f"{dz.dtype} of {dz.shape}" if is_array else type(dz).__name__
+            raise ValueError(
+                f"Head.backward: expected dlogits {x.dtype} of shape (..., V) = {shape}, the "
+                f"logits', got {came}"
+            )
+
     def _check_targets(self, x: Array, targets: Array) -> None:
         V, C = self.W.shape
-        self.expect(x, C, like=self.W)
+        self.expect(x, "C", C, like=self.W)
         check_ids("Head.loss (targets)", targets, V)
         if targets.shape != x.shape[:-1] or not targets.size:
             raise ValueError(
-                f"Head.loss: expected targets of shape {x.shape[:-1]}, at least one, got "
-                f"{targets.shape}"
+                f"Head.loss: expected targets of shape {x.shape[:-1]}, x's without C, at least "
+                f"one, got {targets.shape}"
             )

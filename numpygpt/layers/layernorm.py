@@ -54,7 +54,7 @@ class LayerNorm(Layer):
     def forward(self, x: Array) -> Array:
         """(..., C) -> (..., C)."""
         (C,) = self.gain.shape
-        self.expect(x, C, like=self.gain)
+        self.expect(x, "C", C, like=self.gain)
         gain, bias, eps = self.gain.data, self.bias.data, self.eps
 
         def normalise(x: Array, x_hat: Array, rstd: Array, y: Array) -> None:

@@ -62,7 +62,7 @@ class Linear(Layer):
     def forward(self, x: Array) -> Array:
         """(..., I) -> (..., O)."""
         I, O = self.W.shape
-        self.expect(x, I, like=self.W)
+        self.expect(x, "I", I, like=self.W)
         y = x.reshape(-1, I) @ self.W.data
         if self.b is not None:
             b = self.b.data

@@ -68,9 +68,10 @@ class AdamW:
         weight_decay: float = 0.1,
         decay_all: bool = False,
     ) -> None:
-        if lr < 0 or eps < 0 or weight_decay < 0 or not all(0 <= b < 1 for b in betas):
+        sizes_fit = all(0 <= x < math.inf for x in (lr, eps, weight_decay))
+        if not sizes_fit or len(betas) != 2 or not all(0 <= b < 1 for b in betas):
             raise ValueError(
-                "AdamW: expected lr, eps and weight_decay at least 0 and betas in [0, 1), got "
+                "AdamW: expected lr, eps and weight_decay at least 0 and two betas in [0, 1), got "
                 f"lr={lr}, eps={eps}, weight_decay={weight_decay}, betas={betas}"
             )
         self.model, self.lr, self.betas, self.eps = model, lr, betas, eps
