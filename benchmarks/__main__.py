@@ -2,56 +2,123 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import machine
 
-SECTIONS = ("limits", "compare")
+if TYPE_CHECKING:
+    from benchmarks.report import Run, Table
+
+SECTIONS = {  # those that a plain run leaves out are marked
+    "limits": "what the machine can do",
+    "layers": "each layer, forward and backward",
+    "training": "the training step and the forward pass, with peak memory",
+    "decode": "generation with and without the cache",
+    "growth": "time and memory against T, B and model size",
+    "ladders": "how each layer got fast, one change at a time *",
+    "compare": "PyTorch and transformers on the same work *",
+    "large": "gpt2-xl generating: its memory *",
+}
+COMPARE = ("compare", "large")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = "\n".join(f"  {name:10}{about}" for name, about in SECTIONS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="How fast numpygpt is on this machine: about two minutes on NumPy alone.",
+        epilog=f"sections (* only when asked for):\n{names}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
-    add("--only", action="append", choices=SECTIONS, metavar="NAME",
-        help=f"a section, may be repeated: {', '.join(SECTIONS)}")  # fmt: skip
-    add("--work", default="", metavar="TEXT", help="only work whose name contains it")
-    add("--compare", action="store_true", help="also PyTorch and transformers (extra [bench])")
-    add("--pairs", type=int, default=5, help="rounds of --compare (5)")
-    add("--threads", type=int, default=machine.cores(), help="for everybody (all cores)")
-    add("--quick", action="store_true", help="tiny sizes, to see that it all works")
+    add("--only", action="append", choices=SECTIONS, metavar="NAME", help="a section; repeatable")
+    add("--work", default="", metavar="TEXT", help="only rows of work whose name contains TEXT")
+    add(
+        "--compare", action="store_true", help="also PyTorch, transformers, gpt2-xl (needs [bench])"
+    )
+    add("--pairs", type=int, default=5, metavar="N", help="rounds of --compare (5)")
+    add("--threads", type=int, default=machine.cores(), metavar="N", help="all cores, unless given")
+    add("--quick", action="store_true", help="tiny sizes, to see that everything works")
     add("--json", type=Path, metavar="FILE", help="keep the run")
+    add("--kept", type=Path, metavar="FILE", help="show a kept run instead of measuring")
+    add("--against", type=Path, metavar="FILE", help="compare with a kept run")
+    add("--markdown", action="store_true", help="print --compare's table for a README")
     return parser
 
 
 def sections(args: argparse.Namespace) -> list[str]:
     """What to run, in the order of SECTIONS."""
-    default = [name for name in SECTIONS if name != "compare" or args.compare]
-    return [name for name in SECTIONS if name in (args.only or default)]
+    if args.only:
+        return [name for name in SECTIONS if name in args.only]
+    return [n for n in SECTIONS if n != "ladders" and (n not in COMPARE or args.compare)]
 
 
-def measure(args: argparse.Namespace, tell: Callable[[str], None]) -> None:
-    """Run the sections and print each as it comes."""
-    from benchmarks import compare, limits
+def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
+    """The run, so far empty, and then each section's table as it is measured."""
+    from benchmarks import compare, decode, goals, growth, ladders, layers, limits, training
     from benchmarks.report import Run
 
+    def tell(line: str) -> None:
+        print(f"... {line}", file=sys.stderr, flush=True)
+
+    quick, text = args.quick, args.work
+    run = {
+        "limits": lambda: limits.run(quick),
+        "layers": lambda: layers.run(quick),
+        "training": lambda: training.run(quick, text, tell),
+        "decode": lambda: decode.run(quick, text, tell),
+        "growth": lambda: growth.run(quick, text, tell),
+        "ladders": lambda: ladders.run(quick, text, tell),
+        "compare": lambda: compare.run(quick, args.pairs, text, tell),
+        "large": lambda: decode.run_large(quick),
+    }
     wanted = sections(args)
     others: tuple[str, ...] = ()
     if "compare" in wanted:
         compare.require_packages()
         others = ("torch", "transformers")
-    run = Run(machine.facts(others))
-    print(run.facts(), flush=True)
+    yield Run(machine.facts(others))
+    tables = []
     for name in wanted:
-        if name == "limits":
-            table = limits.run(args.quick)
-        else:
-            table = compare.run(args.quick, args.pairs, args.work, tell)
+        tell(SECTIONS[name].rstrip(" *"))
+        tables.append(run[name]())
+        yield tables[-1]
+    if not quick and set(COMPARE) & set(wanted):
+        yield goals.run(tables)
+
+
+def show(args: argparse.Namespace) -> None:
+    """Measure or load, print, keep."""
+    from benchmarks.report import Run, against
+
+    before = Run.load(args.against) if args.against else None  # a wrong file is told at once
+    results = measure(args) if args.kept is None else kept(Run.load(args.kept))
+    run = next(results)
+    assert isinstance(run, Run)
+    if not args.markdown:
+        print(run.facts(), flush=True)
+    for table in results:
+        assert not isinstance(table, Run)
         run.tables.append(table)
-        print("\n" + table.text(), flush=True)
-    if args.json:
-        run.save(args.json)
+        if args.json:
+            run.save(args.json)  # after every section: nothing is lost
+        if not args.markdown:
+            print(f"\n{table.text()}", flush=True)
+    if args.markdown:
+        print(run.markdown())
+    if before:
+        print(f"\n{against(run, before).text()}")
+
+
+def kept(run: "Run") -> Iterator["Run | Table"]:
+    """As `measure`, from a kept run."""
+    from benchmarks.report import Run
+
+    yield Run(run.machine)
+    yield from run.tables
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if getattr(args, name) < 1:
                 raise ValueError(f"--{name}: expected at least 1, got {getattr(args, name)}")
         machine.set_threads(args.threads)
-        measure(args, tell=lambda line: print(f"... {line}", file=sys.stderr, flush=True))
+        show(args)
         return 0
     except (ValueError, RuntimeError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.demand import demand
 from benchmarks.report import Table, Value
 from benchmarks.work import DECODE, FORWARD, TRAINING, Work, shrink
 from benchmarks.worker import Worker, workers
@@ -81,16 +82,6 @@ def _row(work: Work, name: str, ours: Worker, theirs: Worker, limit: Worker) -> 
         "other MB": theirs.peak(),
         "memory": ours.peak() / theirs.peak(),
     }
-
-
-def demand(work: Work) -> tuple[float, str]:
-    """What a turn needs of its limit: GFLOP, or GB of weights to read."""
-    if work.kind == "generate":
-        c = work.config
-        matrices = 12 * c.n_layer * c.n_embd**2 + c.vocab_size * c.n_embd
-        return 4e-9 * matrices * work.tokens * work.steps, "GB/s"
-    third = 1 if work.kind == "train" else 3
-    return work.flops() * work.steps / third / 1e9, "GFLOP/s"
 
 
 def run(

@@ -5,30 +5,19 @@
 - **copy**: elementwise layers read and write; half of a copy is reading.
 """
 
-import time
 from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.report import Table
+from benchmarks.report import Table, Value
+from benchmarks.timing import best
 from benchmarks.work import Turn, Work
 from numpygpt import GPTConfig
 from numpygpt.parallel import over_rows
 
 Array = npt.NDArray[np.float32]
-
-
-def best(run: Callable[[], object], seconds: float = 0.3, repeats: int = 5) -> float:
-    """The shortest of several runs, in seconds: at least `repeats`, and for so long."""
-    run()
-    times: list[float] = []
-    while len(times) < repeats or sum(times) < seconds:
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def _random(*shape: int) -> Array:
@@ -90,7 +79,7 @@ def copy_rate(megabytes: float) -> float:
 def run(quick: bool = False) -> Table:
     """All limits."""
     N, C = (64, 32) if quick else (1024, 768)
-    rows: list[dict[str, str | float]] = []
+    rows: list[dict[str, Value]] = []
     for name, rate in sgemm(N, C, 0.01 if quick else 0.15).items():
         rows.append({"what": name, "GFLOP/s": rate})
     config = GPTConfig(

@@ -15,6 +15,8 @@ class Table:
     ----------
     name, about : str
         The section, and one line that says what it shows.
+    notes : list of str
+        Lines below the table.
     rows : list of dict
         Column names to values; the first column, "what", names the row.
     """
@@ -22,6 +24,7 @@ class Table:
     name: str
     about: str
     rows: list[dict[str, Value]]
+    notes: list[str] = field(default_factory=list)
 
     def columns(self) -> list[str]:
         """Every column that some row has, in the order of appearance."""
@@ -39,13 +42,8 @@ class Table:
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
                  for row in cells]  # fmt: skip
         rule = "-" * max(map(len, lines))
-        return "\n".join([f"{self.name}: {self.about}", "", lines[0], rule, *lines[1:]])
-
-    def markdown(self) -> str:
-        """For a README."""
-        header, *rows = self.cells()
-        align = ["---", *["---:"] * (len(header) - 1)]
-        return "\n".join("| " + " | ".join(row) + " |" for row in [header, align, *rows])
+        notes = ["", *self.notes] if self.notes else []
+        return "\n".join([f"{self.name}: {self.about}", "", lines[0], rule, *lines[1:], *notes])
 
 
 def show(value: Value) -> str:
@@ -80,3 +78,60 @@ class Run:
     def facts(self) -> str:
         """The machine, one fact a line."""
         return "\n".join(f"{name:13}{value}" for name, value in self.machine.items())
+
+    def markdown(self) -> str:
+        """The comparison as a table for a README, with the machine below it."""
+        rows = [row for table in self.tables if table.name == "compare" for row in table.rows]
+        if not rows:
+            raise ValueError("--markdown: expected a run with --compare, got one without")
+        lines = [
+            "| | against | numpygpt | the other | speed | peak memory |",
+            "| --- | --- | ---: | ---: | ---: | ---: |",
+        ]
+        for row in rows:
+            r = {name: show(value) for name, value in row.items()}
+            lines.append(
+                f"| {r['what']} | {r['against']} | {seconds(row['numpygpt s'])} "
+                f"| {seconds(row['other s'])} "
+                f"| **{float(row['speed']):.2f}x** ({r['least']} to {r['most']}) "
+                f"| {r['numpygpt MB']} against {r['other MB']} MB: {float(row['memory']):.2f}x |"
+            )
+        m = self.machine
+        packages = [f"{name} {m[name]}" for name in ("torch", "transformers") if name in m]
+        lines += [
+            "",
+            f"Measured on {m['cpu']}, {m['cores']} cores, {m['threads']} threads for everybody, "
+            f"{m['memory']}; Python {m['python']}, NumPy {m['numpy']} with "
+            f"{m['blas'].split(' (')[0]}, {', '.join(packages)}. Medians of "
+            f"{min(int(row['pairs']) for row in rows)} rounds, with the least and the most.",
+        ]
+        return "\n".join(lines)
+
+
+def seconds(value: Value) -> str:
+    """A time with its unit."""
+    time = float(value)
+    return f"{time:.2f} s" if time >= 1 else f"{time * 1e3:.3g} ms"
+
+
+TIMES_AND_MEMORY = ("ms", "numpygpt s", "s a token", "peak MB", "numpygpt MB", "MB")
+
+
+def against(now: Run, before: Run) -> Table:
+    """What two runs both measured: time and memory of each row, and the new over the old."""
+    old = {(t.name, row["what"]): row for t in before.tables for row in t.rows}
+    rows: list[dict[str, Value]] = []
+    for table in now.tables:
+        for row in table.rows:
+            other = old.get((table.name, row["what"]), {})
+            for column in TIMES_AND_MEMORY:
+                if column in row and column in other:
+                    a, b = float(row[column]), float(other[column])
+                    rows.append({"what": f"{table.name}: {row['what']}", "unit": column,
+                                 "before": b, "now": a, "now/before": a / b})  # fmt: skip
+    differing = [
+        f"not the same {name}: {before.machine.get(name, 'unknown')} before, {value} now"
+        for name, value in now.machine.items()
+        if before.machine.get(name, "unknown") != value
+    ]
+    return Table("against", "below 1: less time or memory than before.", rows, differing)

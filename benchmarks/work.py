@@ -54,6 +54,10 @@ class Work:
         """The numpygpt model whose weights every contestant starts from."""
         return GPT(self.config, rng=0)
 
+    def num_parameters(self) -> int:
+        """Parameters of the model, tied ones once."""
+        return GPT(self.config, rng=None).num_parameters()
+
     def batches(self) -> Iterator[tuple[Ids, Ids]]:
         """Ids and targets, (B, T) each, new ones for every step, the same for everybody."""
         rng = np.random.default_rng(0)
@@ -73,8 +77,7 @@ class Work:
         """
         c, N = self.config, self.batch * self.tokens
         L, C = c.n_layer, c.n_embd
-        parameters = GPT(c, rng=None).num_parameters()
-        return 6.0 * N * (parameters + L * C * self.tokens)
+        return 6.0 * N * (self.num_parameters() + L * C * self.tokens)
 
 
 GPT2 = GPTConfig.preset("gpt2")
