@@ -9,13 +9,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpygpt import __version__
-from numpygpt.gpt import PRESETS, GPTConfig
+from numpygpt.gpt import GPT, PRESETS, GPTConfig
 from numpygpt.layers.base import Array
-from numpygpt.options import HelpFormatter, add_fields
+from numpygpt.options import HelpFormatter, add_fields, add_model
 from numpygpt.training.loop import TrainConfig
+
+if TYPE_CHECKING:
+    import tiktoken
 
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
 TEMPERATURE = "below 1 bolder, above 1 wilder, 0 always the most probable token"
@@ -45,9 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("generate", help="continue a prompt", formatter_class=shape)
     p.set_defaults(run=generate)
-    p.add_argument(
-        "--run", dest="folder", metavar="DIR", help="a trained run; without, the newest of runs/"
-    )
+    add_model(p)
     p.add_argument("--prompt", default="", help="what to continue; without, a new text")
     p.add_argument("--tokens", type=int, default=200, help="the most tokens to add")
     p.add_argument("--samples", type=int, default=1, help="how many continuations")
@@ -57,6 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--seed", type=int, default=0, help="start of the random numbers: the same, the same text"
     )
+
+    p = commands.add_parser(
+        "evaluate", help="perplexity and bits per byte of a text", formatter_class=shape
+    )
+    p.set_defaults(run=evaluate)
+    add_model(p)
+    p.add_argument("--data", metavar="FILE", required=True, help="UTF-8 text to score")
+    p.add_argument("--stride", type=int, help="how far the window moves (half the context)")
 
     p = commands.add_parser(
         "gradcheck", help="check every gradient against differences", formatter_class=shape
@@ -76,6 +85,17 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--tokens", type=int, default=256, help="tokens in each of them")
     add_fields(p, GPTConfig(), but=["n_embd", "n_head", "n_layer", "dropout"])
     return parser
+
+
+def load_model(args: argparse.Namespace) -> tuple[GPT, "tiktoken.Encoding"]:
+    """The model that --model or --run names, and its tokenizer."""
+    from numpygpt.checkpoint import load_run
+    from numpygpt.pretrained import load_with_tokenizer
+
+    if args.model is not None:
+        return load_with_tokenizer(args.model)
+    model, encoding, *_ = load_run(args.folder or newest_run())
+    return model, encoding
 
 
 def chosen(args: argparse.Namespace, config: type) -> dict[str, Any]:
@@ -98,13 +118,12 @@ def train(args: argparse.Namespace) -> int:
 
 def generate(args: argparse.Namespace) -> int:
     """Print continuations, the first of them token by token."""
-    from numpygpt.checkpoint import load_run
     from numpygpt.generate import stream
     from numpygpt.text.tokenizer import StreamDecoder, encode_text
 
     if args.samples < 1:
         raise ValueError(f"--samples: expected at least 1, got {args.samples}")
-    model, encoding, _ = load_run(args.folder or newest_run())
+    model, encoding = load_model(args)
     ids = encode_text(encoding, args.prompt)
     eos = encoding.eot_token
     prompt = ids.tolist() or [eos]
@@ -122,6 +141,16 @@ def generate(args: argparse.Namespace) -> int:
     for tokens in rest[1:]:
         text = encoding.decode([t for t in tokens if t != eos], errors="replace")
         print(f"---\n{args.prompt}{text}")
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Print how well a model predicts a text."""
+    from numpygpt.evaluate import report
+    from numpygpt.training.data import read_text
+
+    text = read_text(args.data)
+    report(*load_model(args), text, args.stride)
     return 0
 
 
@@ -162,6 +191,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, IndexError, OSError, FloatingPointError) as error:
+    except (ValueError, TypeError, IndexError, OSError, ImportError, FloatingPointError) as error:
         print(f"numpygpt: {error}", file=sys.stderr)
         return 2

@@ -17,6 +17,7 @@ Reference: Radford et al. 2019; the released code, openai/gpt-2 `src/model.py`.
 
 import math
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,26 @@ class GPT(Layer):
                 f"new_caches), got {len(caches)} for {', '.join(map(str, batches)) or 'none'}"
             )
         return caches[0].length
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | Path, dtype: npt.DTypeLike = np.float32, **changes: Any
+    ) -> "GPT":
+        """A GPT-2 with weights as transformers keeps them, in eval mode.
+
+        `source` is a folder with config.json and model.safetensors, such a file in its folder, or a
+        name on the Hugging Face hub. `changes`: context_length (the first positions stay), dropout.
+        Raises CheckpointError if it is no GPT-2 or damaged, OSError if the hub cannot be asked.
+        """
+        from numpygpt.pretrained import find, load_pretrained
+
+        return load_pretrained(find(source), dtype, **changes)
+
+    def save_pretrained(self, folder: str | Path, dtype: str | None = None) -> None:
+        """Write, in a dtype, what transformers' GPT2LMHeadModel.from_pretrained(folder) loads."""
+        from numpygpt.pretrained import save_pretrained
+
+        save_pretrained(self, folder, dtype)
 
 
 def batch_of_ids(name: str, ids: npt.ArrayLike) -> Array:

@@ -36,6 +36,17 @@ def add_fields(parser: Any, config: Any, but: Sequence[str] = ()) -> None:
         parser.add_argument(option, default=argparse.SUPPRESS, help=text, **kind)
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The two options that say which model to use."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--run", dest="folder", metavar="DIR", help="a trained run; without, the newest of runs/"
+    )
+    group.add_argument(
+        "--model", metavar="M", help="pretrained weights: a folder, or a name such as gpt2"
+    )
+
+
 def described_fields(config: type) -> dict[str, str]:
     """What the "Attributes" section of a dataclass's docstring says of each field."""
     entry = r"^(\w+) : \w+\n((?:    .+\n?)+)"

@@ -1,0 +1,99 @@
+"""Models by name: from this machine's folders, else from the Hugging Face hub.
+
+huggingface_hub keeps what it fetched in its cache, shows progress and goes on where a cut
+connection left off. What is in the cache is taken from there without asking anybody; the variables
+HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean here what they mean there.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from numpygpt.checkpoint import CheckpointError
+from numpygpt.pretrained.files import missing_extra
+from numpygpt.pretrained.load import CONFIG, INDEX, WEIGHTS, weight_files
+
+VOCABULARY = ("vocab.json", "merges.txt")
+WAIT = 10.0  # seconds for a first answer
+
+
+def find(source: str | Path, tokenizer: bool = False) -> Path:
+    """The folder or file of a model: a path that exists, else what the hub has by that name.
+
+    With `tokenizer`, the repository's vocabulary is fetched too.
+
+    Raises
+    ------
+    CheckpointError
+        If it is a path, and nothing is there, or the repository has no safetensors file.
+    OSError
+        If the hub cannot be asked or has no such repository; the message says what was tried.
+    """
+    path, name = Path(source), str(source)
+    if name and (path.is_dir() or path.is_file()):
+        return path
+    if isinstance(source, Path) or not _may_be_repository(name):
+        raise CheckpointError(f"{source}: expected a folder, a file or a model's name: none is it")
+    return fetch(name, tokenizer)
+
+
+def _may_be_repository(name: str) -> bool:
+    """Whether this could name a repository: "model" or "owner/model"."""
+    parts = name.split("/")
+    return len(parts) <= 2 and all(part.strip(".") for part in parts) and "\\" not in name
+
+
+def fetch(name: str, tokenizer: bool) -> Path:
+    """The folder in huggingface_hub's cache with the repository's files, fetched where needed."""
+    config = _file(name, CONFIG, None)
+    if config is None:
+        raise CheckpointError(f"{name}: the repository has no {CONFIG}: expected a GPT-2")
+    folder, commit = config.parent, config.parent.name
+    if _file(name, WEIGHTS, commit) is None:
+        if _file(name, INDEX, commit) is None:
+            raise CheckpointError(
+                f"{name}: the repository has no {WEIGHTS}; its weights in another format are not "
+                "read"
+            )
+        for shard in weight_files(folder):
+            _file(name, shard.name, commit)
+    for vocabulary in VOCABULARY if tokenizer else ():
+        _file(name, vocabulary, commit)
+    return folder
+
+
+def _file(name: str, filename: str, commit: str | None) -> Path | None:
+    """One file of a repository at a commit (None: its newest); None if it has no such file."""
+    try:
+        import huggingface_hub as hub
+        from huggingface_hub import errors
+    except ModuleNotFoundError:
+        raise missing_extra("huggingface_hub") from None
+    try:
+        cached = hub.try_to_load_from_cache(name, filename, revision=commit)
+        if cached is not None:
+            return Path(cached) if isinstance(cached, str) else None  # known not to be there
+        # Asked once and with an end: a download asks an unreachable hub again for minutes.
+        url = hub.hf_hub_url(name, filename, revision=commit)
+        with suppress(errors.RemoteEntryNotFoundError):  # the download says it, and notes it
+            hub.get_hf_file_metadata(url, timeout=WAIT)
+        return Path(hub.hf_hub_download(name, filename, revision=commit))
+    except errors.RemoteEntryNotFoundError:
+        return None
+    except Exception as error:  # of three HTTP libraries, as versions of huggingface_hub go
+        raise OSError(_explain(name, filename, error)) from None
+
+
+def _explain(name: str, filename: str, error: Exception) -> str:
+    """One line: which file, from where, what happened, what to do."""
+    from huggingface_hub import constants, errors
+
+    what = f"{name}: its file {filename} could not be had from {constants.ENDPOINT}"
+    reason = " ".join(str(error).split()) or "no answer"
+    if isinstance(error, errors.GatedRepoError):
+        return f"{what}: access has to be granted to you first; then log in (hf auth login)"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return f"{what}: no such repository, or a private one (hf auth login), and no such folder"
+    return (
+        f"{what} ({type(error).__name__}: {reason}); connect and try again, or give the path of a "
+        f"folder with {CONFIG} and {WEIGHTS}"
+    )

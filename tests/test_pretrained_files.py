@@ -1,0 +1,401 @@
+"""Files as transformers writes them: every variant that is read, and everything that is refused."""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("safetensors", reason="needs the extra [hf]")
+
+from safetensors.numpy import load_file, save_file
+
+from numpygpt.checkpoint import CheckpointError
+from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.gradcheck.oracles import draw_parameters
+from numpygpt.layers.base import Array
+
+CONFIG = GPTConfig(11, 9, 21, 3, 2)
+IDS = np.array([[1, 5, 10, 0, 5], [3, 3, 7, 2, 9]])
+WEIGHTS = "model.safetensors"
+
+
+def make(config: GPTConfig = CONFIG, dtype: Any = np.float32) -> GPT:
+    model = GPT(config, 0, dtype)
+    draw_parameters(model, np.random.default_rng(4))
+    return model.eval()
+
+
+@pytest.fixture
+def model() -> GPT:
+    return make()
+
+
+@pytest.fixture
+def folder(model: GPT, tmp_path: Path) -> Path:
+    model.save_pretrained(tmp_path)
+    return tmp_path
+
+
+def parameters(model: GPT) -> dict[str, Array]:
+    return {name: p.data for name, p in model.named_parameters()}
+
+
+def assert_equal(a: GPT, b: GPT) -> None:
+    for name, data in parameters(a).items():
+        np.testing.assert_array_equal(data, parameters(b)[name], err_msg=name)
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Array]], object]) -> None:
+    """Change the file's tensors."""
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS)
+
+
+def configure(folder: Path, **changes: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+# -- what is read ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tie", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_written_is_read_bit_for_bit(tie: bool, dtype: Any, tmp_path: Path) -> None:
+    model = make(GPTConfig(11, 9, 21, 3, 2, dropout=0.25, tie_weights=tie), dtype)
+    model.save_pretrained(tmp_path / "new" / "folder")
+    twin = GPT.from_pretrained(str(tmp_path / "new" / "folder"), dtype)
+    assert twin.config == model.config
+    assert not twin.training
+    assert_equal(model, twin)
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [
+        "config.json",
+        WEIGHTS,
+    ]
+
+
+def test_the_file_can_be_named_instead_of_its_folder(model: GPT, folder: Path) -> None:
+    other = (folder / WEIGHTS).rename(folder / "pytorch.safetensors")
+    assert_equal(model, GPT.from_pretrained(other))
+
+
+def test_written_files_have_the_mode_of_other_files(folder: Path) -> None:
+    assert (folder / WEIGHTS).stat().st_mode == (folder / "config.json").stat().st_mode
+
+
+def test_without_biases_of_queries_keys_and_values_the_function_is_kept(tmp_path: Path) -> None:
+    model = make(GPTConfig(11, 9, 21, 3, 2, qkv_bias=False))
+    model.save_pretrained(tmp_path)
+    twin = GPT.from_pretrained(tmp_path)
+    assert twin.config.qkv_bias
+    np.testing.assert_array_equal(model.forward(IDS), twin.forward(IDS))
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("float16", 11), ("bfloat16", 8)])
+def test_half_precision_is_rounded_to_nearest(
+    model: GPT, tmp_path: Path, dtype: str, bits: int
+) -> None:
+    model.save_pretrained(tmp_path, dtype)
+    size = (tmp_path / WEIGHTS).stat().st_size
+    assert size < 2 * model.num_parameters() + 4096
+    twin = GPT.from_pretrained(tmp_path)
+    for name, x in parameters(model).items():
+        _, exponent = np.frexp(x)
+        spacing = np.ldexp(1.0, np.maximum(exponent, -13) - bits)
+        ratio = x / spacing  # exact: a power of two
+        np.testing.assert_array_equal(parameters(twin)[name], np.rint(ratio) * spacing)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("float16", 7e4), ("bfloat16", 3.4e38)])
+def test_numbers_that_a_dtype_cannot_hold_are_not_written(
+    model: GPT, tmp_path: Path, dtype: str, value: float
+) -> None:
+    model.flat.data[5] = value
+    with pytest.raises(ValueError, match=f"numbers that {dtype} cannot hold"):
+        model.save_pretrained(tmp_path, dtype)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_dtype_is_not_written(model: GPT, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected float64, float32, .* got 'int8'"):
+        model.save_pretrained(tmp_path, "int8")
+
+
+@pytest.mark.parametrize("prefix", ["", "transformer."])
+def test_with_and_without_prefix_and_with_old_masks(model: GPT, folder: Path, prefix: str) -> None:
+    def change(tensors: dict[str, Array]) -> None:
+        for name in list(tensors):
+            tensors[prefix + name.removeprefix("transformer.")] = tensors.pop(name)
+        tensors[prefix + "h.1.attn.bias"] = np.tril(np.ones((1, 1, 9, 9), np.uint8))
+        tensors[prefix + "h.0.attn.masked_bias"] = np.array(-1e4, np.float32)
+
+    rewrite(folder, change)
+    assert_equal(model, GPT.from_pretrained(folder))
+
+
+def test_a_repeated_head_is_tied_and_another_one_is_not(model: GPT, folder: Path) -> None:
+    embedding = model.token_embedding.W.data.copy()
+    rewrite(folder, lambda tensors: tensors.update({"lm_head.weight": embedding}))
+    assert GPT.from_pretrained(folder).config.tie_weights
+    other = embedding.copy()
+    other[-1, -1] += 1
+    rewrite(folder, lambda tensors: tensors.update({"lm_head.weight": other}))
+    untied = GPT.from_pretrained(folder)
+    assert not untied.config.tie_weights
+    np.testing.assert_array_equal(untied.head.W.data, other)
+    configure(folder, tie_word_embeddings=False)
+    rewrite(folder, lambda tensors: tensors.update({"lm_head.weight": embedding}))
+    assert not GPT.from_pretrained(folder).config.tie_weights
+
+
+def shard(folder: Path) -> Path:
+    """Cut the file in two, as large models come; returns the index."""
+    tensors = load_file(folder / WEIGHTS)
+    (folder / WEIGHTS).unlink()
+    names = sorted(tensors)
+    where = {}
+    for i, part in enumerate((names[::2], names[1::2])):
+        file = f"model-{i + 1:05}-of-00002.safetensors"
+        save_file({name: tensors[name] for name in part}, folder / file)
+        where |= dict.fromkeys(part, file)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": where}))
+    return index
+
+
+def test_shards(model: GPT, folder: Path) -> None:
+    shard(folder)
+    assert_equal(model, GPT.from_pretrained(folder))
+
+
+@pytest.mark.parametrize("name", ["../x.safetensors", "/etc/passwd", "", 3, "a\0b"])
+def test_shards_lie_in_the_folder(folder: Path, name: object) -> None:
+    index = shard(folder)
+    index.write_text(json.dumps({"weight_map": {"wte.weight": name}}))
+    with pytest.raises(CheckpointError, match=r"index\.json: .* is no name of a file"):
+        GPT.from_pretrained(folder)
+
+
+def test_a_missing_shard_is_named(folder: Path) -> None:
+    shard(folder)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model-00002-of-00002\.safetensors: expected"):
+        GPT.from_pretrained(folder)
+
+
+def test_a_shorter_context_and_another_dropout(model: GPT, folder: Path) -> None:
+    short = GPT.from_pretrained(folder, context_length=5, dropout=0.5)
+    assert (short.config.context_length, short.config.dropout) == (5, 0.5)
+    np.testing.assert_array_equal(short.forward(IDS), model.forward(IDS))
+    with pytest.raises(ValueError, match="context_length at most 9, the model's own, got 10"):
+        GPT.from_pretrained(folder, context_length=10)
+
+
+def test_different_dropouts_are_reported(folder: Path) -> None:
+    configure(folder, resid_pdrop=0.25)
+    with pytest.warns(UserWarning, match=r"\[0.25, 0.0, 0.0\]: training will use the first"):
+        assert GPT.from_pretrained(folder).config.dropout == 0.25
+
+
+# -- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model_type": "llama"}, "expected model_type 'gpt2', got 'llama'"),
+        ({"model_type": None, "training": {}}, "read with --run"),
+        ({"activation_function": "relu"}, "activation_function 'gelu_new' or .* got 'relu'"),
+        ({"layer_norm_epsilon": 1e-6}, "expected layer_norm_epsilon 1e-05, got 1e-06"),
+        ({"scale_attn_weights": False}, "expected scale_attn_weights True, got False"),
+        ({"scale_attn_by_inverse_layer_idx": True}, "expected scale_attn_by_inverse_layer_idx"),
+        ({"add_cross_attention": True}, "expected add_cross_attention False, got True"),
+        ({"n_inner": 85}, "expected n_inner 84 or null, got 85"),
+        ({"n_head": 4}, "divisible"),
+        ({"n_layer": 0}, "n_layer"),
+        ({"n_embd": "21"}, "n_embd"),
+        ({"n_embd": 21 << 60}, "expected n_embd below"),
+        ({"resid_pdrop": None, "attn_pdrop": None, "embd_pdrop": None}, "dropout"),
+        ({"tie_word_embeddings": "yes"}, "tie_weights"),
+    ],
+)
+def test_other_architectures_are_refused(
+    folder: Path, changes: dict[str, Any], reason: str
+) -> None:
+    configure(folder, **changes)
+    with pytest.raises(CheckpointError, match=rf"config\.json: .*{reason}"):
+        GPT.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"n_layer": 3}, r"h\.2\.ln_1\.weight of shape \(21,\) is missing"),
+        ({"n_layer": 1 << 30}, r"h\.2\.ln_1\.weight of shape \(21,\) is missing"),
+        ({"n_layer": 1}, r"no tensor h\.1\.attn\.c_attn\.bias, .* \(and 7 more\)"),
+        ({"vocab_size": 12}, r"wte\.weight: expected shape \(12, 21\), got \(11, 21\)"),
+        ({"n_positions": 1 << 30}, r"wpe\.weight: expected shape \(1073741824, 21\)"),
+        ({"n_embd": 42}, r"wte\.weight: expected shape \(11, 42\), got \(11, 21\)"),
+        ({"tie_word_embeddings": False}, r"lm_head\.weight of shape \(11, 21\) is missing"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_settings_are_refused(
+    folder: Path, changes: dict[str, Any], reason: str
+) -> None:
+    configure(folder, **changes)
+    with pytest.raises(CheckpointError, match=reason):
+        GPT.from_pretrained(folder)
+
+
+def refused(folder: Path, reason: str) -> None:
+    with pytest.raises(CheckpointError, match=reason) as info:
+        GPT.from_pretrained(folder)
+    assert WEIGHTS in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_other_tensors_are_refused(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors.update({"score.weight": np.ones(3, np.float32)}))
+    with pytest.raises(CheckpointError, match=r"has no tensor score\.weight"):
+        GPT.from_pretrained(folder)
+
+
+def test_transposed_matrices_are_refused(folder: Path) -> None:
+    name = "transformer.h.0.mlp.c_fc.weight"
+    rewrite(folder, lambda tensors: tensors.update({name: tensors[name].T.copy()}))
+    refused(folder, r"h\.0\.mlp\.c_fc\.weight: expected shape \(21, 84\), got \(84, 21\)")
+
+
+def test_other_dtypes_are_refused(folder: Path) -> None:
+    name = "transformer.ln_f.bias"
+    rewrite(folder, lambda tensors: tensors.update({name: np.ones(21, np.int64)}))
+    refused(folder, r"transformer\.ln_f\.bias: expected one of F64, F32, F16, BF16, got I64")
+
+
+def test_both_prefixes_at_once_are_refused(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors.update({"ln_f.bias": np.ones(21, np.float32)}))
+    refused(folder, "the tensor ln_f.bias is there twice")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none_are_refused(folder: Path, value: float) -> None:
+    rewrite(folder, lambda tensors: tensors["transformer.ln_f.bias"].__setitem__(3, value))
+    refused(folder, "infinite")
+
+
+def test_numbers_too_large_for_the_models_dtype_are_refused(tmp_path: Path) -> None:
+    model = make(dtype=np.float64)
+    model.flat.data[7] = 1e300
+    model.save_pretrained(tmp_path)
+    GPT.from_pretrained(tmp_path, np.float64)
+    refused(tmp_path, "infinite in float32")
+
+
+def entry(begin: int, end: int, shape: str = "2") -> str:
+    return f'{{"dtype":"F32","shape":[{shape}],"data_offsets":[{begin},{end}]}}'
+
+
+def one(*entry_of: Any) -> str:
+    return f'{{"a":{entry(*entry_of)}}}'
+
+
+@pytest.mark.parametrize(
+    ("header", "length", "reason"),
+    [
+        (f'{{"a":{entry(0, 8)},"a":{entry(0, 8)}}}', None, "the name 'a' comes twice"),
+        (f'{{"a":{entry(0, 8)},"\\u0061":{entry(0, 8)}}}', None, "the name 'a' comes twice"),
+        (f'{{"a":{entry(0, 8)},"b":{entry(4, 12)}}}', None, "invalid offset"),
+        (one(-8, 0), None, "expected usize"),
+        (one(0, 8, "-2"), None, "expected usize"),
+        (one(8, 16), None, "invalid offset"),
+        (one(8, 0), None, "invalid offset"),
+        (one(0, 8, "9" * 19 + ",9"), None, "overflow"),
+        (one(0, 8, str(1 << 62)), None, "overflow"),
+        (one(0, 1 << 50), None, ""),
+        ("{}", 1 << 45, "claims 35,184,372,088,832 in a file of"),
+        ("{}", 1 << 63, "claims 9,223,372,036,854,775,808"),
+        ("{}", 0, "claims 0"),
+        ('{"a":' + "[" * 100_000 + "]" * 100_000 + "}", None, "recursion limit"),
+        ('{"__metadata__":' + '{"a":' * 3000 + "1" + "}" * 3001, None, ""),
+        ('{"a":{"x":' + "9" * 5000 + "," + entry(0, 8)[1:] + "}", None, ""),
+        ("[1, 2]", None, ""),
+        ("", None, ""),
+        ("null", None, ""),
+        (one(0, 8).replace('"a"', '"\\ud800"'), None, ""),
+        (one(0, 8).replace("F32", "F31"), None, "unknown variant `F31`"),
+    ],
+)
+def test_hostile_headers_are_refused(
+    folder: Path, header: str, length: int | None, reason: str
+) -> None:
+    head = header.encode()
+    length = len(head) if length is None else length
+    (folder / WEIGHTS).write_bytes(struct.pack("<Q", length) + head + bytes(8))
+    refused(folder, f"no safetensors file: .*{reason}")
+
+
+def test_a_header_that_is_large_in_truth_is_refused(folder: Path) -> None:
+    with open(folder / WEIGHTS, "wb") as file:
+        file.write(struct.pack("<Q", 90_000_000))
+        file.truncate(100_000_000)
+    refused(folder, "a header of 2 to 8,000,000 bytes, got one that claims 90,000,000")
+
+
+@pytest.mark.parametrize("left", [0, 7, 8, 100, -1])
+def test_truncated_files_are_refused(folder: Path, left: int) -> None:
+    data = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(data[:left])
+    refused(folder, "no safetensors file: ")
+
+
+def test_no_file_no_folder_no_config(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json: cannot be read: No such file"):
+        GPT.from_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="expected a folder, a file or a model's name"):
+        GPT.from_pretrained(tmp_path / "none")
+    for name in ("a/b/c", "./a", "", "../a", "a\\b"):
+        with pytest.raises(CheckpointError, match="expected a folder, a file or a model's name"):
+            GPT.from_pretrained(name)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: expected a safetensors file"):
+        GPT.from_pretrained(tmp_path)
+    (tmp_path / WEIGHTS).mkdir()
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: expected a safetensors file"):
+        GPT.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 100_000, "no JSON object"),
+        ("[]", "not a JSON object"),
+        ("{", "no JSON object"),
+        ('{"n_embd": ' + "9" * 5000 + "}", "no JSON object"),
+        (" " * 9_000_000, "longer than 8,000,000 bytes"),
+    ],
+)
+def test_hostile_configs_are_refused(folder: Path, text: str, reason: str) -> None:
+    (folder / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=rf"config\.json: .*{reason}"):
+        GPT.from_pretrained(folder)
+
+
+def test_a_failed_write_keeps_the_old_file(
+    model: GPT, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import safetensors
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(safetensors, "serialize_file", fail)
+    model.flat.data[:] = 0
+    with pytest.raises(OSError, match="No space left"):
+        model.save_pretrained(folder)
+    assert_equal(make(), GPT.from_pretrained(folder))
+    assert len(list(folder.iterdir())) == 2
