@@ -158,7 +158,7 @@ def shard(folder: Path) -> Path:
     tensors = load_file(folder / WEIGHTS)
     (folder / WEIGHTS).unlink()
     names = sorted(tensors)
-    where = {}
+    where: dict[str, str] = {}
     for i, part in enumerate((names[::2], names[1::2])):
         file = f"model-{i + 1:05}-of-00002.safetensors"
         save_file({name: tensors[name] for name in part}, folder / file)
