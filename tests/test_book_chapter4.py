@@ -1,23 +1,44 @@
-"""Section 4.4: gradients through five layers, with and without shortcuts."""
+"""Chapter 4: gradients with and without shortcuts, and the untrained model's numbers."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 
 from numpygpt.book import chapter4
-from numpygpt.book.chapter4 import FiveLayers, mean_weight_gradients
-from numpygpt.book.figures import compare_all
+from numpygpt.book.chapter4 import HELLO, FiveLayers, mean_weight_gradients
+from numpygpt.book.chapter5 import INPUTS, TARGETS
+from numpygpt.book.figures import CHAPTER4, compare_all
+from numpygpt.book.model import BOOK, SEED, book_model
+from numpygpt.book.printed import Comparison
 from numpygpt.book.torch_random import TorchRandom
+from numpygpt.generate import generate
 
 
-def test_printed_gradients() -> None:
-    """The book prints up to 17 digits; FLOAT32_TOLERANCE leaves six of them."""
-    comparisons = list(compare_all(chapter4.computed()))
-    assert [c.printed.name for c in comparisons] == [
-        "ch04.gradients-plain",
-        "ch04.gradients-shortcuts",
-    ]
-    for comparison in comparisons:
-        assert comparison.agrees, list(comparison.rows())
+@pytest.fixture(scope="module")
+def comparisons() -> dict[str, Comparison]:
+    return {c.printed.name: c for c in compare_all(chapter4.computed())}
+
+
+@pytest.mark.parametrize("figure", CHAPTER4, ids=lambda figure: figure.name)
+def test_every_printed_number(figure: Any, comparisons: dict[str, Comparison]) -> None:
+    """The book prints gradients with up to 17 digits; FLOAT32_TOLERANCE leaves six of them."""
+    comparison = comparisons[figure.name]
+    assert comparison.agrees, [row for row in comparison.rows() if not row.agrees]
+
+
+def test_the_untrained_model() -> None:
+    """Four greedy tokens more than the book prints, and what initialisation does to the loss."""
+    model = book_model(TorchRandom(SEED)).eval()
+    ids = generate(model, [HELLO], 10, temperature=0)[0]
+    assert ids[10:].tolist() == [49706, 43231, 47062, 34657]
+    assert model.loss(INPUTS, TARGETS) == pytest.approx(10.877, abs=5e-4)
+    model.head.W = model.token_embedding.W
+    assert model.loss(INPUTS, TARGETS) == pytest.approx(419.98, abs=5e-3)
+    for embedding in (model.token_embedding, model.position_embedding):
+        embedding.W.data[...] *= np.float32(0.02)
+    assert model.loss(INPUTS, TARGETS) == pytest.approx(10.794, abs=5e-4)
+    assert np.log(BOOK.vocab_size) == pytest.approx(10.825, abs=5e-4)
 
 
 @pytest.mark.parametrize("shortcuts", [False, True])

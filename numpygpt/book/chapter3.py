@@ -160,8 +160,8 @@ def computed() -> Iterator[tuple[str, Float32]]:
     """Yield (name, numbers) for every figure of chapter 3."""
     x = example_tokens()
     plain = PlainAttention()
-    yield "ch03.scores", plain.scores(x)[0]
     yield "ch03.weights", plain.weights(x)[1]
+    yield "ch03.scores", plain.scores(x)[0]
     yield "ch03.contexts", plain.forward(x)
     yield "ch03.v1", SelfAttentionV1(TorchRandom(123), 3, 2).forward(x)
     v2 = SelfAttentionV2(TorchRandom(789), 3, 2)

@@ -1,7 +1,7 @@
 """What the book prints in chapters 3 to 5, as printed on a CPU.
 
-Names begin with the chapter. For each there is, or will be, a ``computed()`` that yields numbers
-under the same name, and `compare_all` puts the two side by side. Where the book prints text, the
+Names begin with the chapter. For each there is a ``computed()`` that yields numbers under the
+same name, and `compare_all` puts the two side by side. Where the book prints text, the
 figure holds its token ids in the GPT-2 encoding.
 
 Source: Sebastian Raschka, *Build a Large Language Model (From Scratch)*, Manning 2024, and the
@@ -121,6 +121,8 @@ CHAPTER5 = (
     Printed("ch05.loss", "5.1.2", "mean cross-entropy of these", "10.7940"),
     Printed("ch05.perplexity", "5.1.2", "exp of that", "48725.82"),
     Printed("ch05.text", "5.1.3", "characters and tokens of The Verdict", "20479 5145"),
+    Printed("ch05.parts", "5.1.3", "tokens to train on, and tokens held out", "4612 534"),
+    Printed("ch05.batches", "5.1.3", "batches of 2 x 256 tokens of each", "9 1"),
     Printed(
         "ch05.losses-before", "5.1.3", "training and validation loss before training",
         "10.98758 10.98111",

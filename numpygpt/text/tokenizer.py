@@ -48,15 +48,20 @@ def byte_encoding() -> tiktoken.Encoding:
     return encoding_of("numpygpt-bytes", [bytes([b]) for b in range(256)])
 
 
-def gpt2_encoding() -> tiktoken.Encoding:
+def gpt2_encoding(seconds: float = 60.0) -> tiktoken.Encoding:
     """GPT-2's encoding, 50,257 tokens; its files are fetched once if they are not here.
+
+    Parameters
+    ----------
+    seconds : float
+        The longest that one of its two files may take to come.
 
     Raises
     ------
     OSError
         If they are neither in tiktoken's cache folder nor to be had.
     """
-    have_files()
+    have_files(seconds=seconds)
     return tiktoken.get_encoding("gpt2")
 
 
