@@ -75,6 +75,18 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--preset", help=f"check a whole model in float64: {', '.join(PRESETS)}")
 
     p = commands.add_parser(
+        "reproduce",
+        help="a book's printed numbers, and ours",
+        description="Build a Large Language Model (From Scratch), chapters 3 to 5, without PyTorch",
+        formatter_class=shape,
+    )
+    p.set_defaults(run=reproduce)
+    chapters = ("ch03", "ch04", "ch05")
+    p.add_argument("chapter", nargs="?", choices=chapters, help="one chapter; without, all three")
+    p.add_argument("--data", metavar="FILE", help="the-verdict.txt for ch05; without, fetched")
+    p.add_argument("--train", action="store_true", help="train as ch05 does, about five minutes")
+
+    p = commands.add_parser(
         "info", help="what a model costs: parameters, memory, flops", formatter_class=shape
     )
     p.set_defaults(run=info)
@@ -167,6 +179,13 @@ def gradcheck(args: argparse.Namespace) -> int:
     from numpygpt.gradcheck import gradcheck_command
 
     return 0 if gradcheck_command(args.sweep, args.preset) else 1
+
+
+def reproduce(args: argparse.Namespace) -> int:
+    """Print the book's numbers beside ours; 1 if any disagrees."""
+    from numpygpt.book.reproduce import reproduce_command
+
+    return 0 if reproduce_command(args.chapter, args.data, args.train) else 1
 
 
 def info(args: argparse.Namespace) -> int:
