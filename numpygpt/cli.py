@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
 TEMPERATURE = "below 1 bolder, above 1 wilder, 0 always the most probable token"
+INIT = "fine-tune pretrained weights: a folder, or a name such as gpt2 (other defaults, see README)"
 SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 4}  # train's defaults
 
 
@@ -39,7 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--data", metavar="FILE", help="UTF-8 text to learn; without, the built-in stories"
     )
-    p.add_argument("--tokenizer", default="bpe", metavar="KIND", help=TOKENIZERS)
+    p.add_argument("--init", metavar="M", help=INIT)
+    p.add_argument("--tokenizer", metavar="KIND", help=f"{TOKENIZERS} (default: bpe)")
     p.add_argument("--out", metavar="DIR", help="where to write the run; without, a new runs/N")
     p.add_argument("--prompt", help="what to continue while training, as a sample")
     model = p.add_argument_group("the model (GPTConfig)")
@@ -120,9 +122,16 @@ def train(args: argparse.Namespace) -> int:
     """Train, report, save."""
     from numpygpt.training.run import Run, Text
 
-    config = TrainConfig(**chosen(args, TrainConfig))
+    shape, options = chosen(args, GPTConfig), chosen(args, TrainConfig)
+    init = None
+    if args.init is not None:
+        from numpygpt.pretrained.fine_tune import FINE_TUNE, starting_point
+
+        init = starting_point(args.init, shape, args.tokenizer)
+        options = FINE_TUNE | options
     text = Text.load(args.data, args.prompt)
-    run = Run.create(args.out, text, args.tokenizer, SMALL | chosen(args, GPTConfig), config)
+    tokenizer = args.tokenizer or "bpe"
+    run = Run.create(args.out, text, tokenizer, SMALL | shape, TrainConfig(**options), init)
     print(run.describe(), flush=True)
     run.train()
     return 0

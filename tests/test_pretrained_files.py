@@ -17,6 +17,8 @@ from numpygpt.checkpoint import CheckpointError
 from numpygpt.gpt import GPT, GPTConfig
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.layers.base import Array
+from numpygpt.pretrained.fine_tune import starting_point
+from numpygpt.pretrained.tokenizer import _characters
 
 CONFIG = GPTConfig(11, 9, 21, 3, 2)
 IDS = np.array([[1, 5, 10, 0, 5], [3, 3, 7, 2, 9]])
@@ -399,3 +401,25 @@ def test_a_failed_write_keeps_the_old_file(
         model.save_pretrained(folder)
     assert_equal(make(), GPT.from_pretrained(folder))
     assert len(list(folder.iterdir())) == 2
+
+
+# -- fine-tuning ----------------------------------------------------------------------------------
+
+
+def test_fine_tuning_starts_from_the_weights(folder: Path) -> None:
+    model = GPT(GPTConfig(257, 9, 12, 3, 1), 5)
+    model.save_pretrained(folder)
+    ids = {token: i for i, token in enumerate([*_characters(), "<|endoftext|>"])}
+    (folder / "vocab.json").write_text(json.dumps(ids))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tuned, encoding = starting_point(str(folder), {"context_length": 4, "dropout": 0.5}, None)
+    assert (tuned.config.context_length, tuned.config.dropout) == (4, 0.5)
+    assert encoding.n_vocab == 257
+    np.testing.assert_array_equal(
+        tuned.position_embedding.W.data, model.position_embedding.W.data[:4]
+    )
+
+
+def test_fine_tuning_keeps_shape_and_tokenizer(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"brings its own .*: remove --n-layer, --tokenizer$"):
+        starting_point(str(folder), {"n_layer": 3, "dropout": 0.1}, "bytes")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import tiktoken
 
 from numpygpt.checkpoint import save_run
@@ -60,14 +61,23 @@ class Run:
 
     @classmethod
     def create(
-        cls, folder: str | None, text: Text, tokenizer: str, model: dict[str, Any], c: TrainConfig
+        cls,
+        folder: str | None,
+        text: Text,
+        tokenizer: str,
+        shape: dict[str, Any],
+        c: TrainConfig,
+        init: tuple[GPT, tiktoken.Encoding] | None = None,
     ) -> "Run":
-        """Tokenizer, data and a fresh model; `model` has GPTConfig's fields but the vocabulary."""
-        encoding = make_tokenizer(tokenizer, text.train)
-        config = GPTConfig(vocab_size=encoding.n_vocab, **model)
+        """Tokenizer, data and a model: the one in `init`, or a fresh one of that shape."""
+        if init is None:
+            encoding = make_tokenizer(tokenizer, text.train)
+            model = GPT(GPTConfig(vocab_size=encoding.n_vocab, **shape), rng=c.seed)
+        else:
+            model, encoding = init
+            model.set_dropout_rng(np.random.default_rng(c.seed))
         data = Data.encode(encoding, text.train, text.held_out)
-        data.check(config.context_length)
-        trainer = Trainer(GPT(config, rng=c.seed), data, c)
+        trainer = Trainer(model, data, c)
         path = Path(folder) if folder else free_folder(Path("runs"))
         return cls(path, text, encoding, trainer, max(1, c.steps // 4))
 
