@@ -9,16 +9,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import tiktoken
 
 from numpygpt import __version__
 from numpygpt.gpt import GPT, PRESETS, GPTConfig
 from numpygpt.layers.base import Array
 from numpygpt.options import HelpFormatter, add_fields, add_model
 from numpygpt.training.loop import TrainConfig
-
-if TYPE_CHECKING:
-    import tiktoken
 
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
 TEMPERATURE = "below 1 bolder, above 1 wilder, 0 always the most probable token"
@@ -101,14 +100,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def load_model(args: argparse.Namespace) -> tuple[GPT, "tiktoken.Encoding"]:
+def load_model(args: argparse.Namespace) -> tuple[GPT, tiktoken.Encoding]:
     """The model that --model or --run names, and its tokenizer."""
-    from numpygpt.checkpoint import load_run
-    from numpygpt.pretrained import load_with_tokenizer
+    from numpygpt import checkpoint, pretrained
 
     if args.model is not None:
-        return load_with_tokenizer(args.model)
-    model, encoding, *_ = load_run(args.folder or newest_run())
+        return pretrained.load_with_tokenizer(args.model)
+    model, encoding, *_ = checkpoint.load_run(args.folder or newest_run())
     return model, encoding
 
 
