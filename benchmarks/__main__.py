@@ -84,8 +84,11 @@ def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
     tables = []
     for name in wanted:
         tell(SECTIONS[name].rstrip(" *"))
-        tables.append(run[name]())
-        yield tables[-1]
+        table = run[name]()
+        if not table.rows:
+            raise ValueError(f"--work: {name} has no work whose name contains {text!r}")
+        tables.append(table)
+        yield table
     if not quick and set(COMPARE) & set(wanted):
         yield goals.run(tables)
 

@@ -1,0 +1,192 @@
+"""The benchmarks run, keep what they measured, and refuse to compare unequal work."""
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import compare, decode, goals, growth, ladders, machine
+from benchmarks.__main__ import SECTIONS, build_parser, main, sections
+from benchmarks.demand import demand
+from benchmarks.report import Run, Table, against
+from benchmarks.work import DECODE, FORWARD, GPT2, TRAINING, Work, prepare, shrink
+from benchmarks.worker import workers
+
+TRAIN = shrink(TRAINING[0])
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environment variables that `main` sets are taken back."""
+    for name in machine.THREAD_VARIABLES:
+        monkeypatch.setenv(name, "1")
+
+
+@pytest.mark.usefixtures("threads")
+def test_quick_run_is_kept_shown_and_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "run.json"
+    only = [f"--only={name}" for name in ("limits", "layers", "training", "decode")]
+    assert main(["--quick", "--work", "64", *only, "--json", str(kept)]) == 0
+    printed = capsys.readouterr().out
+    assert [t["name"] for t in json.loads(kept.read_text())["tables"]] == [
+        "limits", "layers", "training", "decode"]  # fmt: skip
+    assert "block, backward" in printed and "nano, 12x64" in printed and "no cache" in printed
+
+    assert main(["--kept", str(kept)]) == 0
+    assert capsys.readouterr().out == printed  # nothing is lost on the way through the file
+
+    assert main(["--kept", str(kept), "--against", str(kept)]) == 0
+    compared = capsys.readouterr().out.removeprefix(printed).splitlines()
+    rows = [line for line in compared if line.startswith(("layers:", "training:", "decode:"))]
+    assert len(rows) > 20 and all(line.endswith(" 1.00") for line in rows)
+
+
+def test_against_divides_new_by_old_and_names_other_machines() -> None:
+    def run(ms: float, cpu: str) -> Run:
+        rows: list[dict[str, str | float]] = [{"what": "Linear", "ms": ms, "GFLOP/s": 1.0}]
+        return Run({"cpu": cpu}, [Table("layers", "", rows)])
+
+    table = against(run(3.0, "new"), run(2.0, "old"))
+    assert table.rows == [
+        {"what": "layers: Linear", "unit": "ms", "before": 2.0, "now": 3.0, "now/before": 1.5}
+    ]
+    assert table.notes == ["not the same cpu: old before, new now"]
+
+
+@pytest.mark.parametrize("name", ladders.NAMES)
+def test_every_rung_of_a_ladder_computes_the_same(name: str) -> None:
+    rows = ladders.climb(name, quick=True)  # raises where a rung differs
+    assert len(rows) >= 3 and rows[0]["faster"] == 1
+
+
+def test_a_wrong_rung_is_found() -> None:
+    right = np.ones(3, np.float32)
+    with pytest.raises(RuntimeError, match=r"'b': differs from the first rung by 1\.0e-03"):
+        ladders.check_equal("x", [("a", lambda: right), ("b", lambda: right * 1.001)])
+
+
+def test_growth_subtracts_the_empty_process_and_divides_by_the_formula() -> None:
+    empty = growth.measure(TRAIN, 1)[1]
+    work = replace(TRAIN, config=replace(GPT2, n_layer=1, vocab_size=2048), tokens=32)
+    row = growth.row(work, empty, 1)
+    assert 0.9 < float(row["MB/formula"]) < 1.5
+    rows = [{"ms/GFLOP": 4.0, "MB/formula": 1.0, "GFLOP": 1.0},
+            {"ms/GFLOP": 5.0, "MB/formula": 1.5, "GFLOP": 8.0}]  # fmt: skip
+    assert "8.0 times the flops took 1.25 times" in growth.verdict("T", rows)  # type: ignore[arg-type]
+    assert "1.50 times as much memory" in growth.verdict("T", rows)  # type: ignore[arg-type]
+
+
+def test_flops_of_gpt2_small() -> None:
+    (work,) = (w for w in TRAINING if w.name == "GPT-2 124M, 4x256")
+    assert work.flops() == 6 * 1024 * (124_439_808 + 12 * 768 * 256)
+    assert demand(work)[0] == pytest.approx(work.flops() / 1e9)
+    assert demand(FORWARD)[0] == pytest.approx(FORWARD.flops() / 3e9)
+    matrices = 124_439_808 - 1024 * 768 - 12 * (4 * 768 + 9 * 768) - 2 * 768  # all but vectors, wpe
+    assert demand(DECODE)[0] == pytest.approx(64 * 4e-9 * matrices)
+
+
+def test_turns_are_repeatable_and_learn() -> None:
+    work = replace(TRAIN, steps=3)
+    losses = prepare(work)()
+    assert losses == prepare(work)() and len(losses) == 3
+    cached = prepare(shrink(DECODE))()
+    assert cached == prepare(shrink(decode.WITHOUT))()
+    assert len(cached) == 32 + 16
+
+
+def test_a_worker_reports_its_own_memory_and_its_errors() -> None:
+    with workers(["benchmarks.work"], TRAIN) as (worker,):
+        first, second = worker.turn(), worker.turn()
+        assert first.numbers == prepare(TRAIN)()
+        assert 10 < first.peak <= second.peak < 500
+    assert not worker.process.is_alive()
+    wrong = Work("wrong", "generate", TRAIN.config, 1, -1)
+    with workers(["benchmarks.work"], wrong) as (worker,):
+        with pytest.raises(RuntimeError, match="wrong: ValueError: generate: expected max_new"):
+            worker.turn()
+        worker.process.kill()
+        with pytest.raises((RuntimeError, OSError)):
+            worker.turn()
+
+
+def test_unequal_work_is_refused() -> None:
+    compare.check_equal(TRAIN, [5.0, 4.9, 1.0], [5.0004, 4.904, 2.0])
+    for theirs in ([5.001, 4.9], [5.0, 4.91], [float("nan"), 4.9], [5.0]):
+        with pytest.raises(RuntimeError, match="not the same work"):
+            compare.check_equal(TRAIN, [5.0, 4.9], theirs)
+    with pytest.raises(RuntimeError, match="not the same work"):
+        compare.check_equal(shrink(DECODE), [1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+
+
+def compared_run() -> Run:
+    row: dict[str, str | float] = {
+        "what": "GPT-2 124M, 4x256", "against": "PyTorch", "numpygpt s": 4.0, "other s": 5.0,
+        "speed": 1.25, "least": 1.2, "most": 1.3, "pairs": 5, "limit": "250 GFLOP/s",
+        "share": 0.8, "numpygpt MB": 2600.0, "other MB": 3500.0, "memory": 0.743}  # fmt: skip
+    return Run(machine.facts(("torch",)), [Table("compare", "", [row])])
+
+
+def test_goals_say_what_was_met() -> None:
+    rows = goals.run(compared_run().tables).rows
+    assert [(row["measured"], row["met"]) for row in rows] == [
+        (1.25, "yes"), (0.8, "no"), (0.743, "yes")]  # fmt: skip
+
+
+def test_markdown_for_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "run.json"
+    compared_run().save(kept)
+    assert main(["--kept", str(kept), "--markdown"]) == 0
+    text = capsys.readouterr().out
+    assert "| GPT-2 124M, 4x256 | PyTorch | 4.00 s | 5.00 s | **1.25x** (1.20 to 1.30) |" in text
+    assert f"NumPy {np.__version__}" in text
+
+
+def test_sections_by_default_on_demand_and_by_name() -> None:
+    def chosen(*arguments: str) -> list[str]:
+        return sections(build_parser().parse_args(arguments))
+
+    assert chosen() == ["limits", "layers", "training", "decode", "growth"]
+    assert chosen("--compare") == [*chosen(), "compare", "large"]
+    assert chosen("--only", "ladders") == ["ladders"]
+    assert set(SECTIONS) >= set(chosen("--compare"))
+
+
+@pytest.mark.usefixtures("threads")
+def test_wrong_input_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"machine": {}}')
+    for arguments, message in (
+        (["--pairs", "0"], "--pairs: expected at least 1, got 0"),
+        (["--kept", str(broken)], "expected a run kept with --json"),
+        (["--against", str(tmp_path / "none.json")], "none.json"),
+        (["--work", "no such work", "--only", "training"], "no such work"),
+    ):
+        assert main(arguments) == 2
+        printed = capsys.readouterr()
+        assert message in printed.err and "Traceback" not in printed.err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
+def test_compare_without_its_packages_says_what_to_install() -> None:
+    with pytest.raises(ValueError, match=r"pip install -e '\.\[bench\]'"):
+        compare.require_packages()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra [bench]")
+@pytest.mark.parametrize("work", [TRAINING[0], FORWARD, DECODE], ids=lambda work: work.kind)
+def test_pytorch_and_transformers_do_equal_work(work: Work) -> None:
+    row = compare.compare(shrink(work), pairs=1)  # raises where numbers differ
+    assert float(row["speed"]) > 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="needs the extra [plot]")
+def test_chart_names_the_work(tmp_path: Path) -> None:
+    from benchmarks.plot import draw
+
+    draw(compared_run(), tmp_path / "chart.svg")
+    assert (tmp_path / "chart.svg").read_text().count("1.25x") >= 1
