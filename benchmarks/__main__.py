@@ -125,7 +125,7 @@ def kept(run: "Run") -> Iterator["Run | Table"]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; the exit code is 2 for wrong input."""
+    """Run; the exit code is 0, or 2 for wrong input."""
     args = build_parser().parse_args(argv)
     try:
         for name in ("pairs", "threads"):
@@ -134,6 +134,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         machine.set_threads(args.threads)
         show(args)
         return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     except (ValueError, RuntimeError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
