@@ -23,6 +23,7 @@ import numpy as np
 
 from numpygpt.checkpoint import CheckpointError
 from numpygpt.layers.base import Array
+from numpygpt.pretrained.layout import quote
 
 MAX_HEADER = 8_000_000  # bytes: gpt2-xl's has 50,000
 PIECE = 1 << 20  # numbers read at a time
@@ -121,7 +122,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names: dict[str, Any] = {}
     for name, value in pairs:
         if name in names:
-            raise ValueError(f"the name {name!r} comes twice in its header")
+            raise ValueError(f"the name {quote(name)} comes twice in its header")
         names[name] = value
     return names
 

@@ -9,6 +9,7 @@ Reference: the released code, openai/gpt-2 `src/model.py`; transformers' `GPT2Co
 import re
 import warnings
 from collections.abc import Iterator
+from reprlib import Repr
 from typing import Any
 
 from numpygpt.gpt import GPTConfig
@@ -18,6 +19,10 @@ MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 HEAD, TOKEN_EMBEDDING, POSITION_EMBEDDING = "lm_head.weight", "wte.weight", "wpe.weight"
 EPS = 1e-5  # LayerNorm's
 LARGEST = 2**31  # of all sizes
+
+_short = Repr()
+_short.maxstring = 80  # longer than any tensor's name
+quote = _short.repr  # what a file says, for a message: one line of bounded length
 
 # Settings that change what a GPT-2 computes, each with the values that mean what we compute. A
 # setting that is not there has the first of them, as in transformers.
@@ -42,12 +47,12 @@ def our_config(theirs: dict[str, Any]) -> GPTConfig:
     """GPTConfig from transformers' config.json; a ValueError if it is no GPT-2's."""
     if theirs.get("model_type") != "gpt2":
         run = " (what numpygpt train wrote is read with --run)" * ("training" in theirs)
-        raise ValueError(f"expected model_type 'gpt2', got {theirs.get('model_type')!r}{run}")
+        raise ValueError(f"expected model_type 'gpt2', got {quote(theirs.get('model_type'))}{run}")
     for name, meanings in MEANINGS.items():
         value = theirs.get(name, meanings[0])
         if value not in meanings:
             expected = " or ".join(map(repr, meanings))
-            raise ValueError(f"expected {name} {expected}, got {value!r}")
+            raise ValueError(f"expected {name} {expected}, got {quote(value)}")
     sizes = {ours: theirs[name] for name, ours in SIZES.items() if name in theirs}
     for name, value in sizes.items():
         if isinstance(value, int) and value >= LARGEST:
@@ -56,7 +61,8 @@ def our_config(theirs: dict[str, Any]) -> GPTConfig:
         **sizes, dropout=_dropout(theirs), tie_weights=theirs.get("tie_word_embeddings", True)
     )
     if theirs.get("n_inner") not in (None, 4 * config.n_embd):
-        raise ValueError(f"expected n_inner {4 * config.n_embd} or null, got {theirs['n_inner']!r}")
+        got = quote(theirs["n_inner"])
+        raise ValueError(f"expected n_inner {4 * config.n_embd} or null, got {got}")
     return config
 
 

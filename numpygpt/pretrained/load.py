@@ -88,11 +88,15 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / WEIGHTS]
     names = read_object(folder / INDEX).get("weight_map")
     if not isinstance(names, dict) or not names:
-        raise CheckpointError(f"{folder / INDEX}: expected an object weight_map, got {names!r}")
+        raise CheckpointError(
+            f"{folder / INDEX}: expected an object weight_map, got {layout.quote(names)}"
+        )
     for name in names.values():
         plain = isinstance(name, str) and name and Path(name).name == name and "\0" not in name
         if not plain:
-            raise CheckpointError(f"{folder / INDEX}: {name!r} is no name of a file in the folder")
+            raise CheckpointError(
+                f"{folder / INDEX}: {layout.quote(name)} is no name of a file in the folder"
+            )
     return [folder / name for name in sorted(set(names.values()))]
 
 
@@ -107,11 +111,11 @@ def find_tensors(paths: Iterable[Path]) -> dict[str, Tensor]:
             if layout.MASKS.fullmatch(name):
                 continue
             if name in found:
-                raise CheckpointError(f"{path}: the tensor {name} is there twice")
+                raise CheckpointError(f"{path}: the tensor {layout.quote(name)} is there twice")
             if tensor.dtype not in STORED:
                 kinds = ", ".join(STORED)
                 raise CheckpointError(
-                    f"{path}: {full_name}: expected one of {kinds}, got {tensor.dtype}"
+                    f"{path}: {layout.quote(full_name)}: expected one of {kinds}, got {tensor.dtype}"
                 )
             found[name] = tensor
     return found
@@ -144,7 +148,7 @@ def _compare(path: Path, config: GPTConfig, found: dict[str, Tensor]) -> None:
         wanted.add(name)
     if extra := sorted(found.keys() - wanted):
         raise CheckpointError(
-            f"{path}: a GPT-2 of this shape has no tensor {', '.join(extra[:5])}"
+            f"{path}: a GPT-2 of this shape has no tensor {', '.join(map(layout.quote, extra[:5]))}"
             + (f" (and {len(extra) - 5} more)" if len(extra) > 5 else "")
         )
 
