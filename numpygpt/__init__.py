@@ -8,6 +8,7 @@ The letters of all shapes:
     V  tokens in the vocabulary     D  C / H, numbers a head
 """
 
+import numpygpt.parallel  # noqa: F401  (before NumPy: see there)
 from numpygpt.generate import generate
 from numpygpt.gpt import GPT, GPTConfig
 from numpygpt.training.optim import AdamW

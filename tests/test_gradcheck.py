@@ -36,7 +36,10 @@ ERF = """dx[...] = dy * (
         + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     )"""
 MASK = "        S[..., -R:] += _causal_mask(R, S.dtype)\n"
-LATE_MASK = "S /= total\n        S[..., -R:] *= _causal_mask(R, S.dtype) == 0"
+TOTAL = "            L[:, :, rows] += np.log(total)\n"
+LATE_MASK = (
+    TOTAL + "            S[..., start - stop :] *= _causal_mask(stop - start, S.dtype) == 0\n"
+)
 DW = "self.W.add_product(x.reshape(-1, I).T, rows)"
 REDUCE = "self.W.grad[unique] += np.add.reduceat(dy.reshape(len(flat), -1)[order], starts, axis=0)"
 
@@ -158,7 +161,7 @@ def test_a_planted_bug_is_found_and_named(module: str, right: str, wrong: str, n
 
 
 def test_a_mask_after_the_softmax_is_found() -> None:
-    late = planted("layers/attention", (MASK, ""), ("S /= total", LATE_MASK))
+    late = planted("layers/attention", (MASK, ""), (TOTAL, LATE_MASK))
     report = check_layer(late.CausalSelfAttention(C, H), inputs()[0], entries=30)
     assert set(report.wrong) == set(QKV.split())
 

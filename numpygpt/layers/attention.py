@@ -155,28 +155,29 @@ class CausalSelfAttention(Layer):
         o = np.empty_like(x)
         (o_heads,) = self._split(o, 1)
         L = np.empty((B, H, T, 1), x.dtype)
+        ones = np.ones(before + T, x.dtype)
         for start in range(0, T, QUERY_ROWS):
             stop = min(start + QUERY_ROWS, T)
             rows, keys = slice(start, stop), slice(before + stop)
             S = (q[:, :, rows] / math.sqrt(C // H)) @ k[:, :, keys].swapaxes(2, 3)
-            over_rows(self._softmax, _pairs(S), _pairs(L[:, :, rows]))
+            over_rows(self._exponentials, _pairs(S), _pairs(L[:, :, rows]))  # P, but for the sum
+            total = (S @ ones[keys])[..., None]
+            L[:, :, rows] += np.log(total)
             if keep is not None:
                 S = self.dropout.apply(S, keep[:, :, rows, keys])
             np.matmul(S, v[:, :, keys], out=o_heads[:, :, rows])
+            o_heads[:, :, rows] /= total  # D numbers a row, instead of up to T
         self.save(qkv, o, L, keep)
         return self.proj.forward(o)
 
     @staticmethod
-    def _softmax(S: Array, L: Array) -> None:
-        """S becomes P, and L the log of the sum of each row's exp(S)."""
+    def _exponentials(S: Array, top: Array) -> None:
+        """S becomes exp(S - top), and top each row's largest: exp cannot overflow then."""
         R = S.shape[1]
         S[..., -R:] += _causal_mask(R, S.dtype)
-        top = S.max(-1, keepdims=True)  # exp of numbers up to 0 cannot overflow
+        np.max(S, -1, keepdims=True, out=top)
         S -= top
         np.exp(S, out=S)
-        total = S.sum(-1, keepdims=True)
-        S /= total
-        np.add(top, np.log(total), out=L)
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) -> (B, T, C); adds to the gradients of all four matrices and their biases."""

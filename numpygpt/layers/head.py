@@ -38,7 +38,7 @@ from numpygpt.layers.embedding import check_ids
 from numpygpt.parallel import over_rows
 
 ROWS = 512  # rows of logits alive at a time
-COLUMNS = 8192  # rows of dW added to at a time
+COLUMNS = 2048  # rows of dW added to at a time
 
 
 class Head(Layer):
