@@ -115,7 +115,7 @@ def find_tensors(paths: Iterable[Path]) -> dict[str, Tensor]:
             if tensor.dtype not in STORED:
                 kinds = ", ".join(STORED)
                 raise CheckpointError(
-                    f"{path}: {layout.quote(full_name)}: expected one of {kinds}, got {tensor.dtype}"
+                    f"{path}: {layout.quote(name)}: expected one of {kinds}, got {tensor.dtype}"
                 )
             found[name] = tensor
     return found
