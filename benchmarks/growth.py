@@ -36,7 +36,7 @@ def formula_megabytes(work: Work) -> float:
     return (16 * work.num_parameters() + 4 * floats) / 1e6
 
 
-def measure(work: Work, turns: int = 3) -> tuple[float, float]:
+def measure(work: Work, turns: int = 2) -> tuple[float, float]:
     """Seconds a step, and peak memory in MB, of a fresh process."""
     with workers(["benchmarks.work"], work) as (ours,):
         for _ in range(turns + 1):
@@ -55,7 +55,7 @@ def run(
         if wanted not in name:
             continue
         tell(f"growth with {name}")
-        mine = [row(shrink(work) if quick else work, empty, 1 if quick else 3) for work in series]
+        mine = [row(shrink(work) if quick else work, empty, 1 if quick else 2) for work in series]
         notes += [] if quick else [verdict(name, mine)]
         rows += mine
     return Table("growth", "training steps as one size grows; MB: above Python and NumPy "

@@ -21,7 +21,7 @@ def best(run: Callable[[], object], seconds: float = 0.3, repeats: int = 5) -> f
     return min(times)
 
 
-def in_turns(*runs: Callable[[], object], seconds: float = 0.5, repeats: int = 5) -> list[float]:
+def in_turns(*runs: Callable[[], object], seconds: float = 0.3, repeats: int = 5) -> list[float]:
     """The median seconds of each function, called one after the other, again and again."""
     for run in runs:
         run()

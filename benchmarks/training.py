@@ -7,7 +7,7 @@ from benchmarks.report import Table, Value
 from benchmarks.work import FORWARD, TRAINING, Work, shrink
 from benchmarks.worker import workers
 
-TURNS = 3  # timed ones, after an untimed first
+TURNS = 2  # timed ones, after an untimed first
 
 
 def measure(work: Work, turns: int = TURNS) -> dict[str, Value]:

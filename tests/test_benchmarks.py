@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import compare, decode, goals, growth, ladders, machine
+from benchmarks import compare, decode, goals, growth, ladders, limits, machine
 from benchmarks.__main__ import SECTIONS, build_parser, main, sections
 from benchmarks.demand import demand
 from benchmarks.report import Run, Table, against
 from benchmarks.work import DECODE, FORWARD, GPT2, TRAINING, Work, prepare, shrink
 from benchmarks.worker import workers
+from numpygpt.layers.base import Array
 
 TRAIN = shrink(TRAINING[0])
 
@@ -88,6 +89,19 @@ def test_flops_of_gpt2_small() -> None:
     assert demand(FORWARD)[0] == pytest.approx(FORWARD.flops() / 3e9)
     matrices = 124_439_808 - 1024 * 768 - 12 * (4 * 768 + 9 * 768) - 2 * 768  # all but vectors, wpe
     assert demand(DECODE)[0] == pytest.approx(64 * 4e-9 * matrices)
+
+
+def test_no_product_of_the_limit_is_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy computes a^T a in half the flops, which would make the limit twice as high."""
+    matmul, shared = np.matmul, []
+
+    def watched(a: Array, b: Array, out: Array) -> Array:
+        shared.append(np.may_share_memory(a, b))
+        return matmul(a, b, out=out)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    limits.sgemm(8, 4, seconds=0, repeats=1)
+    assert len(shared) >= 12 and not any(shared)
 
 
 def test_turns_are_repeatable_and_learn() -> None:
