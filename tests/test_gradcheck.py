@@ -68,9 +68,9 @@ LAYERNORM = [
     ("variance by C - 1", "x_hat, x_hat) / C", "x_hat, x_hat) / (C - 1)", "x"),
 ]  # fmt: skip
 GELU = [
-    ("derivative of the erf form", "dx *= dy\n    dx *= 0.5", ERF, "x"),
-    ("3 became 2", "dx *= 3 * K * A", "dx *= 2 * K * A", "x"),
-    ("1 - t", "dx *= 1 - t * t", "dx *= 1 - t", "x"),
+    ("derivative of the erf form", "dx *= dy\n", ERF, "x"),
+    ("3 became 2", "dx *= 6 * K * A", "dx *= 4 * K * A", "x"),
+    ("1 - s", "rest *= s", "pass", "x"),
 ]
 DROPOUT = [
     ("new mask in backward", "(mask,) = self.take_saved()",

@@ -58,7 +58,8 @@ class LayerNorm(Layer):
         gain, bias, eps = self.gain.data, self.bias.data, self.eps
 
         def normalise(x: Array, x_hat: Array, rstd: Array, y: Array) -> None:
-            np.subtract(x, x.sum(-1, keepdims=True) / C, out=x_hat)
+            mean = np.einsum("nc->n", x)[:, None] / C  # x.mean(-1), in less than half its time
+            np.subtract(x, mean, out=x_hat)
             variance = np.einsum("nc,nc->n", x_hat, x_hat) / C
             rstd[:, 0] = 1 / np.sqrt(variance + eps)
             x_hat *= rstd
@@ -88,7 +89,7 @@ class LayerNorm(Layer):
         def differentiate(dy: Array, x_hat: Array, rstd: Array, dx: Array, dgain: Array) -> None:
             np.multiply(dy, x_hat, out=dgain)
             np.multiply(dy, gain, out=dx)
-            along_ones = dx.sum(-1, keepdims=True) / C
+            along_ones = np.einsum("nc->n", dx)[:, None] / C
             along_x_hat = np.einsum("nc,nc->n", dx, x_hat)[:, None] / C
             dx -= along_ones
             dx -= x_hat * along_x_hat
