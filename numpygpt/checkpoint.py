@@ -1,105 +1,186 @@
-"""Files in and out: a run is a folder that holds all that is needed to use a trained model.
+"""A run is a folder with two files: what was learned, and how it went.
 
-    config.json      the model's GPTConfig and how it was trained
-    weights.npz      every parameter by its name, a plain NumPy archive without pickle
-    tokenizer.json   the tokenizer's ranks and pattern
-    metrics.csv      the losses, step by step
+    checkpoint.npz      all that belongs to one instant of a training:
+        config.json         the model's GPTConfig, and about the training whatever it has to know
+        tokenizer.json      the tokenizer's ranks and pattern
+        weights/NAME.npy    every parameter by its name
+        adamw_m/NAME.npy    AdamW's running means of its gradient
+        adamw_v/NAME.npy    and of the gradient's square
+    metrics.csv         the losses, step by step (training/metrics.py)
 
-A file is written beside the old one, flushed to the disk and renamed over it: at every instant a
-whole one exists.
+There is one file for one instant, so that weights can never meet another instant's optimiser. It is
+a plain NumPy archive without pickle: `numpy.load` reads it, and `unzip -p checkpoint.npz
+config.json` prints its configuration.
+
+A model is loaded for generation from the file's first part alone, straight into the model's own
+memory: no second copy of the weights exists, and AdamW's arrays are not read (nor checked).
 """
 
 import json
-import os
-import zipfile
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+from zipfile import ZipFile
 
 import numpy as np
 import tiktoken
 
+from numpygpt.archive import Reader, Writer
+from numpygpt.files import CheckpointError, write_whole
 from numpygpt.gpt import GPT, GPTConfig
-from numpygpt.text.tokenizer import load_encoding, save_encoding
+from numpygpt.layers.base import Array
+from numpygpt.text.tokenizer import MAX_FILE_BYTES, encoding_from_json, encoding_to_json
+from numpygpt.training.optim import AdamW
+
+__all__ = ["CHECKPOINT", "CheckpointError", "SavedRun", "load_run", "resume_run", "save_run"]
+
+CHECKPOINT = "checkpoint.npz"
+MAX_CONFIG_BYTES = 1_000_000
+WEIGHTS, MOMENTS = "weights", ("adamw_m", "adamw_v")
+Config = TypeVar("Config")
 
 
-class CheckpointError(ValueError):
-    """A file or folder that is no whole checkpoint; the message names it and says why."""
+class SavedRun(NamedTuple):
+    """What a checkpoint holds.
 
+    `training` is what `save_run` was told; `m` and `v` are AdamW's, None unless asked for.
+    """
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` on a new file, then put that in the place of `path` in one instant."""
-    beside = path.with_name(path.name + ".part")
-    try:
-        with open(beside, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    model: GPT
+    encoding: tiktoken.Encoding
+    training: dict[str, Any]
+    m: Array | None = None
+    v: Array | None = None
 
 
 def save_run(
-    folder: str | Path, model: GPT, encoding: tiktoken.Encoding, training: dict[str, Any]
+    folder: str | Path,
+    model: GPT,
+    encoding: tiktoken.Encoding,
+    training: dict[str, Any],
+    optimizer: AdamW | None = None,
 ) -> None:
-    """Write model, tokenizer and configuration into the folder, made if it is not there."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {"model": asdict(model.config), "training": training}
-    text = json.dumps(config, indent=2) + "\n"
-    write_whole(folder / "config.json", lambda file: file.write(text.encode()))
-    save_encoding(encoding, folder / "tokenizer.json")
-    arrays = {name: p.data for name, p in model.named_parameters()}
-    write_whole(folder / "weights.npz", lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+    """Write a run's checkpoint in the place of its last one, in one instant.
 
+    Parameters
+    ----------
+    folder : str or Path
+        Is there already.
+    model, encoding
+        What is needed to generate.
+    training : dict
+        What JSON can hold.
+    optimizer : AdamW, optional
+        Without it, the run can generate and not be resumed.
 
-def load_run(folder: str | Path) -> tuple[GPT, tiktoken.Encoding, dict[str, Any]]:
-    """A run's model, tokenizer, and what `save_run` was told about the training."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: expected the folder of a run, and there is none")
-    path = folder / "config.json"
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written, or what was written is not what is read back. The last
+        checkpoint is whole then, and nothing of the new one is left.
+    """
+    path = Path(folder) / CHECKPOINT
+    flats = {WEIGHTS: model.flat.data}
+    if optimizer is not None:
+        flats |= dict(zip(MOMENTS, (optimizer.m, optimizer.v), strict=True))
+    config = {"model": asdict(model.config), "training": training, "arrays": list(flats)}
+
+    def write(file: BinaryIO) -> None:
+        archive = Writer(file)
+        archive.text("config.json", (json.dumps(config, indent=2) + "\n").encode())
+        archive.text("tokenizer.json", encoding_to_json(encoding, f"{path}: tokenizer.json"))
+        for group, flat in flats.items():
+            for name, p in model.named_parameters():
+                archive.array(f"{group}/{name}", flat[p.start : p.start + p.size], p.shape)
+        archive.close()
+
     try:
-        config = json.loads(path.read_bytes())
-        model_config = GPTConfig(**config["model"])
-        training = dict(config["training"])
+        write_whole(path, write, check=_read_back)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: no configuration of a run: {error}") from None
-    model = GPT(model_config, rng=None)
-    load_weights(model, folder / "weights.npz")
-    encoding = load_encoding(folder / "tokenizer.json")
-    if encoding.n_vocab > model_config.vocab_size:
-        raise CheckpointError(
-            f"{folder}: the tokenizer has {encoding.n_vocab} tokens, the model only "
-            f"{model_config.vocab_size}"
-        )
-    return model, encoding, training
+        raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def load_weights(model: GPT, path: Path) -> None:
-    """Fill the model's parameters from a weights.npz; names and shapes have to be the model's."""
+def load_run(folder: str | Path) -> SavedRun:
+    """A run's model, ready to generate, and its tokenizer; CheckpointError if they are not whole.
+
+    Any damage to what is returned is found; AdamW's part of the file is not read.
+    """
+    return _load(Path(folder), moments=False)
+
+
+def resume_run(folder: str | Path) -> SavedRun:
+    """As `load_run`, with AdamW's m and v, and every byte of the file checked."""
+    return _load(Path(folder), moments=True)
+
+
+def config_from(config: type[Config], values: Any) -> Config:
+    """A dataclass of options from JSON's values: its fields, no others, in the right types."""
+    types = {field.name: type(field.default) for field in fields(config)}  # type: ignore[arg-type]
+    if not isinstance(values, dict) or set(values) != set(types):
+        raise ValueError(f"expected the fields of {config.__name__}: {', '.join(types)}")
+    for name, value in values.items():
+        if type(value) is not types[name] and not (types[name] is float and type(value) is int):
+            raise ValueError(f"expected {name} as {types[name].__name__}, got {value!r:.50}")
+    return config(**values)
+
+
+def _read_back(path: Path) -> None:
+    """Raise unless zipfile finds each member's bytes to have the checksum they had in memory."""
+    with ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise CheckpointError(f"{path.parent}: {damaged} was written and came back changed")
+
+
+def _load(folder: Path, moments: bool) -> SavedRun:
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: expected the folder of a run, with a {CHECKPOINT}")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = dict(model.named_parameters())
-            if set(arrays.files) != set(names):
-                wrong = sorted(set(arrays.files) ^ set(names))
-                raise CheckpointError(f"{path}: missing or needless arrays: {', '.join(wrong[:5])}")
-            for name, p in names.items():
-                array = arrays[name]
-                if array.shape != p.shape or array.dtype != p.data.dtype:
-                    raise CheckpointError(
-                        f"{path}: {name}: expected {p.data.dtype} of shape {p.shape}, got "
-                        f"{array.dtype} of shape {array.shape}"
-                    )
-                p.data[...] = array
+        with open(path, "rb") as file:
+            return _read(Reader(file, path), moments)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _read(archive: Reader, moments: bool) -> SavedRun:
+    try:
+        config = json.loads(archive.text("config.json", MAX_CONFIG_BYTES))
+        model_config = config_from(GPTConfig, config["model"])
+        training, groups = config["training"], config["arrays"]
+        if not isinstance(training, dict) or groups not in ([WEIGHTS], [WEIGHTS, *MOMENTS]):
+            raise ValueError("unknown contents")
     except CheckpointError:
         raise
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise CheckpointError(f"{path}: no archive of weights: {error}") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise archive.error(f"config.json: {error}") from None
+    if moments and len(groups) == 1:
+        raise CheckpointError(f"{archive.path} holds only weights: it cannot be resumed")
+    tokenizer = archive.text("tokenizer.json", MAX_FILE_BYTES)
+    encoding = encoding_from_json(tokenizer, f"{archive.path}: tokenizer.json")
+    if encoding.n_vocab > model_config.vocab_size:
+        raise archive.error(
+            f"its tokenizer has {encoding.n_vocab} tokens, its model only {model_config.vocab_size}"
+        )
+    _check_size(archive, model_config)
+    model = GPT(model_config, rng=None)
+    flats = [model.flat.data] + [np.empty_like(model.flat.data) for _ in MOMENTS if moments]
+    names = list(model.named_parameters())
+    arrays = [(f"{group}/{name}", p.shape) for group in groups for name, p in names]
+    archive.expect_arrays(arrays, model.flat.data.dtype)
+    for group, flat in zip(groups, flats, strict=False):
+        for name, p in names:
+            archive.array(f"{group}/{name}", flat[p.start : p.start + p.size], p.shape)
+    if len(flats) == len(groups):
+        archive.end()
+    return SavedRun(model, encoding, training, *flats[1:])
+
+
+def _check_size(archive: Reader, c: GPTConfig) -> None:
+    """Raise if the file cannot hold such a model, before memory for one is asked for."""
+    size = archive.path.stat().st_size
+    C = c.n_embd
+    at_least = 4 * ((c.vocab_size + c.context_length) * C + 12 * c.n_layer * C * C)
+    at_least += 2000 * c.n_layer  # the headers of a block's arrays
+    if size < at_least:
+        raise archive.error(f"{size:,} bytes cannot hold the model that its config.json describes")

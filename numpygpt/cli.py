@@ -36,13 +36,18 @@ def build_parser() -> argparse.ArgumentParser:
         "train", help="train a model, from gibberish to intelligible text", formatter_class=shape
     )
     p.set_defaults(run=train)
-    p.add_argument(
+    new = p.add_argument_group("a new training", argument_default=argparse.SUPPRESS)
+    new.add_argument(
         "--data", metavar="FILE", help="UTF-8 text to learn; without, the built-in stories"
     )
-    p.add_argument("--init", metavar="M", help=INIT)
-    p.add_argument("--tokenizer", metavar="KIND", help=f"{TOKENIZERS} (default: bpe)")
-    p.add_argument("--out", metavar="DIR", help="where to write the run; without, a new runs/N")
-    p.add_argument("--prompt", help="what to continue while training, as a sample")
+    new.add_argument("--init", metavar="M", help=INIT)
+    new.add_argument("--tokenizer", metavar="KIND", help=f"{TOKENIZERS} (default: bpe)")
+    new.add_argument("--out", metavar="DIR", help="where to write the run; without, a new runs/N")
+    new.add_argument("--prompt", help="what to continue while training, as a sample")
+    old = p.add_argument_group("an interrupted training, or one to be made longer by --steps")
+    old.add_argument(
+        "--resume", metavar="DIR", default=argparse.SUPPRESS, help="go on where this run was left"
+    )
     model = p.add_argument_group("the model (GPTConfig)")
     add_fields(model, GPTConfig(**SMALL), but=["vocab_size"])  # type: ignore[arg-type]
     add_fields(p.add_argument_group("the training (TrainConfig)"), TrainConfig())
@@ -117,21 +122,51 @@ def chosen(args: argparse.Namespace, config: type) -> dict[str, Any]:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train, report, save."""
-    from numpygpt.training.run import Run, Text
+    """Train, report, save: a new run, or one that was interrupted."""
+    from numpygpt.text.tokenizer import make_tokenizer
+    from numpygpt.training.data import Text
+    from numpygpt.training.folder import new_folder
+    from numpygpt.training.run import Run
 
+    given = vars(args)
+    if "resume" in given:
+        return resume(given)
     shape, options = chosen(args, GPTConfig), chosen(args, TrainConfig)
-    init = None
-    if args.init is not None:
+    if "init" in given:
         from numpygpt.pretrained.fine_tune import FINE_TUNE, starting_point
 
-        init = starting_point(args.init, shape, args.tokenizer)
-        options = FINE_TUNE | options
-    text = Text.load(args.data, args.prompt)
-    tokenizer = args.tokenizer or "bpe"
-    run = Run.create(args.out, text, tokenizer, SMALL | shape, TrainConfig(**options), init)
-    print(run.describe(), flush=True)
-    run.train()
+        config = TrainConfig(**FINE_TUNE | options)
+        text = Text.load(given.get("data"), given.get("prompt"))
+        model, encoding = starting_point(given["init"], shape, given.get("tokenizer"), config.seed)
+    else:
+        config = TrainConfig(**options)
+        text = Text.load(given.get("data"), given.get("prompt"))
+        encoding = make_tokenizer(given.get("tokenizer", "bpe"), text.train)
+        model = GPT(GPTConfig(encoding.n_vocab, **SMALL | shape), rng=config.seed)
+    with new_folder(given.get("out")) as folder:
+        run = Run.create(folder, text, encoding, model, config)
+        print(run.describe(), flush=True)
+        run.train()
+    return 0
+
+
+def resume(given: dict[str, Any]) -> int:
+    """Go on with an interrupted run; all options but --steps are its own."""
+    from numpygpt.training.folder import locked
+    from numpygpt.training.run import Run
+
+    folder = Path(given["resume"])
+    if others := sorted(given.keys() - {"command", "run", "resume", "steps"}):
+        names = ", ".join("--" + name.replace("_", "-") for name in others)
+        raise ValueError(f"--resume takes every option but --steps from the run: remove {names}")
+    with locked(folder):
+        run = Run.resume(folder, given.get("steps"))
+        done, steps = run.trainer.steps_done, run.trainer.config.steps
+        if run.complete:
+            print(f"{folder} is complete: all {steps} steps are done; for more, give --steps")
+            return 0
+        print(f"{run.describe()}\nresume {folder} after step {done} of {steps}", flush=True)
+        run.train()
     return 0
 
 
@@ -175,7 +210,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def newest_run() -> Path:
     """The folder in runs/ that was written last."""
-    runs = sorted(Path("runs").glob("*/config.json"), key=lambda path: path.stat().st_mtime)
+    runs = sorted(Path("runs").glob("*/checkpoint.npz"), key=lambda path: path.stat().st_mtime)
     if not runs:
         raise ValueError("runs/ holds no run: train one first (numpygpt train), or give --run DIR")
     return runs[-1].parent

@@ -6,6 +6,7 @@ small model takes, and one window of GPT-2's 1,024 tokens is a batch.
 
 from typing import Any
 
+import numpy as np
 import tiktoken
 
 from numpygpt.gpt import GPT
@@ -23,12 +24,13 @@ FINE_TUNE: dict[str, Any] = {  # of TrainConfig, in place of its own defaults
 
 
 def starting_point(
-    source: str, shape: dict[str, Any], tokenizer: str | None
+    source: str, shape: dict[str, Any], tokenizer: str | None, seed: int
 ) -> tuple[GPT, tiktoken.Encoding]:
     """The model that `source` names, and its tokenizer.
 
     `shape` holds fields of GPTConfig that a user chose: context_length and dropout can be. The
-    rest, and the tokenizer, come with the weights; asking for others is a ValueError.
+    rest, and the tokenizer, come with the weights; asking for others is a ValueError. Dropout
+    draws from `seed`.
     """
     fixed = sorted(shape.keys() - {"context_length", "dropout"})
     if tokenizer is not None:
@@ -36,4 +38,6 @@ def starting_point(
     if fixed:
         names = ", ".join("--" + name.replace("_", "-") for name in fixed)
         raise ValueError(f"--init {source} brings its own shape and tokenizer: remove {names}")
-    return load_with_tokenizer(source, **shape)
+    model, encoding = load_with_tokenizer(source, **shape)
+    model.set_dropout_rng(np.random.default_rng(seed))
+    return model, encoding

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from numpygpt.checkpoint import write_whole
+from numpygpt.files import write_whole
 from numpygpt.gpt import GPT
 from numpygpt.layers.base import Array
 from numpygpt.pretrained import layout
@@ -52,7 +52,7 @@ def save_pretrained(model: GPT, folder: str | Path, dtype: str | None = None) ->
             os.fsync(written.fileno())
 
     write_whole(folder / WEIGHTS, write)
-    write_whole(folder / CONFIG, lambda file: file.write(text.encode()))
+    write_whole(folder / CONFIG, text.encode())
 
 
 def _stored(x: Array, dtype: str) -> Array:

@@ -12,8 +12,9 @@ import tempfile
 import threading
 import time
 import urllib.request
-import uuid
 from pathlib import Path
+
+from numpygpt.files import write_whole
 
 # Each address, with the SHA-256 of what must come from it (from tiktoken_ext/openai_public.py).
 FILES = {
@@ -108,14 +109,3 @@ def _fetch(url: str, seconds: float, answer: "queue.Queue[bytes | Exception]") -
         if isinstance(error, urllib.request.HTTPError):
             error.close()
         answer.put(error)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside the file and rename over it: a reader finds the old one or the new, whole."""
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

@@ -23,14 +23,17 @@ import numpy as np
 import numpy.typing as npt
 import tiktoken
 
+from numpygpt.files import CheckpointError, write_whole
 from numpygpt.text.bpe import END_OF_TEXT, SPLIT_PATTERN, encoding_of, train_bpe, utf8
-from numpygpt.text.gpt2_files import have_files, write_whole
+from numpygpt.text.gpt2_files import have_files
 
 __all__ = [
     "END_OF_TEXT",
     "StreamDecoder",
     "byte_encoding",
     "encode_text",
+    "encoding_from_json",
+    "encoding_to_json",
     "gpt2_encoding",
     "load_encoding",
     "make_tokenizer",
@@ -144,17 +147,7 @@ class StreamDecoder:
 
 def save_encoding(encoding: tiktoken.Encoding, path: str | Path) -> None:
     """Write the encoding as a JSON file that `load_encoding` reads."""
-    path = Path(path)
-    # tiktoken keeps what it was made from in these attributes and has no public way to them.
-    ranks = sorted(encoding._mergeable_ranks, key=encoding._mergeable_ranks.__getitem__)
-    document = {
-        "name": encoding.name,
-        "pattern": encoding._pat_str,
-        "special_tokens": encoding._special_tokens,
-        "ranks": [base64.b64encode(token).decode() for token in ranks],
-    }
-    _encoding_from(document, path)  # what could not be loaded is not written
-    write_whole(path, (json.dumps(document, indent=0) + "\n").encode())
+    write_whole(Path(path), encoding_to_json(encoding, str(path)))
 
 
 def load_encoding(path: str | Path) -> tiktoken.Encoding:
@@ -164,22 +157,41 @@ def load_encoding(path: str | Path) -> tiktoken.Encoding:
     ------
     OSError
         If the file cannot be read.
-    ValueError
+    CheckpointError
         If it is not such a file; the message names it and says why.
     """
-    path = Path(path)
     with open(path, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
+        return encoding_from_json(file.read(MAX_FILE_BYTES + 1), str(path))
+
+
+def encoding_to_json(encoding: tiktoken.Encoding, target: str) -> bytes:
+    """The encoding as JSON that `encoding_from_json` reads; `target`, as in its errors."""
+    # tiktoken keeps what it was made from in these attributes and has no public way to them.
+    ranks = sorted(encoding._mergeable_ranks, key=encoding._mergeable_ranks.__getitem__)
+    document = {
+        "name": encoding.name,
+        "pattern": encoding._pat_str,
+        "special_tokens": encoding._special_tokens,
+        "ranks": [base64.b64encode(token).decode() for token in ranks],
+    }
+    _encoding_from(document, target)  # what could not be loaded is not written
+    return (json.dumps(document, indent=0) + "\n").encode()
+
+
+def encoding_from_json(data: bytes, source: str) -> tiktoken.Encoding:
+    """The encoding from its JSON; `source` is named by the CheckpointError if it is none."""
     if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f"{path} is no tokenizer file: longer than {MAX_FILE_BYTES:,} bytes")
+        raise CheckpointError(
+            f"{source} is no tokenizer file: longer than {MAX_FILE_BYTES:,} bytes"
+        )
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no tokenizer file: not JSON ({error})") from None
-    return _encoding_from(document, path)
+        raise CheckpointError(f"{source} is no tokenizer file: not JSON ({error})") from None
+    return _encoding_from(document, source)
 
 
-def _encoding_from(document: Any, path: Path) -> tiktoken.Encoding:
+def _encoding_from(document: Any, source: str) -> tiktoken.Encoding:
     """Build the encoding, all checked first: tiktoken answers a bad rank with a panic."""
     try:
         if not isinstance(document, dict):
@@ -194,7 +206,7 @@ def _encoding_from(document: Any, path: Path) -> tiktoken.Encoding:
         if special != {END_OF_TEXT: len(tokens)} or type(special[END_OF_TEXT]) is not int:
             raise ValueError(f"its special tokens must be {END_OF_TEXT} alone, after the last rank")
     except ValueError as error:
-        raise ValueError(f"{path} is no tokenizer file: {error}") from None
+        raise CheckpointError(f"{source} is no tokenizer file: {error}") from None
     return encoding_of(name, tokens, pattern)
 
 

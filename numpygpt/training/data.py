@@ -4,6 +4,7 @@ A model reads windows of T tokens and is asked, at every one of them, for the to
 `inputs = tokens[i : i + T]`, `targets = tokens[i + 1 : i + T + 1]`. One window is T exercises.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ import tiktoken
 
 from numpygpt.gpt import GPT
 from numpygpt.layers.base import Array
+from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
+
+STORIES = 12_000  # stories to learn from, and to hold out
 
 
 def read_text(path: str | Path) -> str:
@@ -31,6 +35,37 @@ def split_text(text: str, held_out: float = 0.1) -> tuple[str, str]:
     """The text for training and, from its end, the text held out for validation."""
     cut = int(len(text) * (1 - held_out))
     return text[:cut], text[cut:]
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is learned: the text in two parts, and what to continue as a demonstration.
+
+    `file` is where it came from, None for the built-in stories.
+    """
+
+    train: str
+    held_out: str
+    prompt: str
+    file: str | None = None
+
+    @classmethod
+    def load(cls, file: str | Path | None, prompt: str | None = None) -> "Text":
+        """A file's text, or the built-in stories."""
+        if file is None:
+            texts = stories(STORIES, seed=0)
+            cut = STORIES * 9 // 10
+            parts = ["".join(t + END_OF_TEXT for t in p) for p in (texts[:cut], texts[cut:])]
+            first = " ".join(texts[-1].split()[:4])
+            return cls(parts[0], parts[1], first if prompt is None else prompt)
+        train, held_out = split_text(read_text(file))
+        first = held_out[:32].strip()
+        return cls(train, held_out, first if prompt is None else prompt, str(Path(file).resolve()))
+
+    def sha256(self) -> str:
+        """A fingerprint of both parts."""
+        parts = (hashlib.sha256(part.encode()).digest() for part in (self.train, self.held_out))
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,16 @@ stream of random numbers that draws the batches. One `step()` is the whole idea 
 """
 
 import math
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from numpygpt.gpt import GPT
+from numpygpt.layers.base import Array
 from numpygpt.training.data import Data, held_out_loss
+from numpygpt.training.diagnose import where_not_finite
 from numpygpt.training.optim import AdamW, clip_scale, grad_norm
 from numpygpt.training.schedule import warmup_cosine
 
@@ -47,6 +51,8 @@ class TrainConfig:
         Steps between measurements on held-out text.
     eval_batches : int
         Batches of held-out text in such a measurement.
+    save_every : int
+        Steps between checkpoints; 0: one with each measurement on held-out text.
     seed : int
         Start of all random numbers: first weights, batches, dropout.
     """
@@ -64,6 +70,7 @@ class TrainConfig:
     clip: float = 1.0
     eval_every: int = 100
     eval_batches: int = 10
+    save_every: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,7 +79,7 @@ class TrainConfig:
                 raise ValueError(
                     f"TrainConfig: expected {name} at least 1, got {getattr(self, name)}"
                 )
-        for name in ("learning_rate", "min_learning_rate", "warmup", "clip", "seed"):
+        for name in ("learning_rate", "min_learning_rate", "warmup", "clip", "save_every", "seed"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"TrainConfig: expected {name} at least 0, got {value}")
@@ -114,7 +121,35 @@ class Trainer:
         self.steps_done = 0
 
     def step(self) -> StepResult:
-        """One optimiser step, over `accumulate` batches."""
+        """One optimiser step, over `accumulate` batches.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss or a gradient is not finite; the model is as it was before.
+        """
+        c, model = self.config, self.model
+        streams = self.random_streams()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the next lines look for themselves
+            loss = self._accumulate()
+            norm = grad_norm(model) / c.accumulate
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                self.set_random_streams(streams)
+                where = where_not_finite(model, self._accumulate)
+                raise FloatingPointError(
+                    f"step {self.steps_done + 1}: the loss is {loss:g} and the gradient's norm "
+                    f"{norm:g}; the first that is not finite is {where}"
+                )
+            self.optimizer.lr = warmup_cosine(
+                self.steps_done, c.steps, c.warmup, c.learning_rate, c.min_learning_rate
+            )
+            self.optimizer.step((clip_scale(norm, c.clip) if c.clip else 1.0) / c.accumulate)
+        self.steps_done += 1
+        return StepResult(loss, norm, self.optimizer.lr)
+
+    def _accumulate(self) -> float:
+        """Sum the gradients of `accumulate` batches, and return their mean loss."""
         c, model = self.config, self.model
         model.train()
         model.zero_grad()
@@ -123,18 +158,25 @@ class Trainer:
             ids, targets = self.data.batch(c.batch_size, model.config.context_length, self.rng)
             loss += model.loss(ids, targets) / c.accumulate
             model.backward()
-        norm = grad_norm(model) / c.accumulate
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise FloatingPointError(
-                f"step {self.steps_done}: the loss is {loss} and the gradient's norm {norm}; "
-                "try a lower learning rate"
-            )
-        self.optimizer.lr = warmup_cosine(
-            self.steps_done, c.steps, c.warmup, c.learning_rate, c.min_learning_rate
-        )
-        self.optimizer.step((clip_scale(norm, c.clip) if c.clip else 1.0) / c.accumulate)
-        self.steps_done += 1
-        return StepResult(loss, norm, self.optimizer.lr)
+        return loss
+
+    def random_streams(self) -> dict[str, Any]:
+        """Where the random numbers of batches and of dropout stand: what JSON can hold."""
+        return {
+            "batches": self.rng.bit_generator.state,
+            "dropout": self.model.dropout.rng.bit_generator.state,
+        }
+
+    def set_random_streams(self, streams: dict[str, Any]) -> None:
+        """Go on from where `random_streams` was called."""
+        self.rng.bit_generator.state = streams["batches"]
+        self.model.dropout.rng.bit_generator.state = streams["dropout"]
+
+    def restore(self, steps_done: int, streams: dict[str, Any], m: Array, v: Array) -> None:
+        """Go on from an earlier training's step; the model has its parameters already."""
+        self.steps_done = self.optimizer.t = steps_done
+        self.optimizer.m, self.optimizer.v = m, v
+        self.set_random_streams(streams)
 
     def held_out_loss(self, whole: bool = False) -> float:
         """Loss on held-out text, in nats a token: of `eval_batches` batches, or of all of it."""

@@ -25,29 +25,32 @@ class Progress:
         Steps in all.
     tokens_per_step : int
         For the speed.
+    done : int
+        Steps that an earlier process did.
     """
 
-    def __init__(self, steps: int, tokens_per_step: int) -> None:
+    def __init__(self, steps: int, tokens_per_step: int, done: int = 0) -> None:
         self.steps, self.tokens_per_step = steps, tokens_per_step
         self.live = sys.stdout.isatty()
         self.seconds = 0.0  # spent in steps, without the measurements between them
         self.loss = float("nan")
-        self.done = 0
+        self.first, self.done = done, done
         self._shown = 0.0
 
     def update(self, loss: float, seconds: float) -> None:
         """Note a step; on a terminal, redraw the line up to ten times a second."""
         self.done += 1
         self.seconds += seconds
-        self.loss = loss if self.done == 1 else 0.9 * self.loss + 0.1 * loss
+        self.loss = loss if self.done == self.first + 1 else 0.9 * self.loss + 0.1 * loss
         if self.live and time.monotonic() - self._shown > 0.1:
             self._shown = time.monotonic()
             print(f"\r{self.line()}\033[K", end="", flush=True)
 
     def line(self) -> str:
         """The line: loss is the last ten steps' or so, smoothed."""
-        speed = self.done * self.tokens_per_step / max(self.seconds, 1e-9)
-        left = (self.steps - self.done) * self.seconds / max(self.done, 1)
+        done = self.done - self.first
+        speed = done * self.tokens_per_step / max(self.seconds, 1e-9)
+        left = (self.steps - self.done) * self.seconds / max(done, 1)
         return (
             f"step {self.done:>5}/{self.steps}  loss {self.loss:.3f}  {speed:,.0f} tokens/s  "
             f"{duration(left)} left"

@@ -1,196 +1,185 @@
-"""The main job, `numpygpt train`: from gibberish to intelligible text, and everything saved."""
+"""The main job, `numpygpt train`: from gibberish to intelligible text, and nothing ever lost.
 
-import csv
+A checkpoint is written before the first step, with each measurement on held-out text, and at the
+end, be that the last step, Ctrl-C or SIGTERM. It holds all that the next step depends on, so a run
+that was resumed ends with the same bits as one that was never interrupted.
+"""
+
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
 import tiktoken
 
-from numpygpt.checkpoint import save_run
-from numpygpt.generate import generate
-from numpygpt.gpt import GPT, GPTConfig
-from numpygpt.text.parser import share_well_formed, share_well_formed_stories
-from numpygpt.text.stories import stories
-from numpygpt.text.tokenizer import END_OF_TEXT, encode_text, make_tokenizer
-from numpygpt.training.data import Data, read_text, split_text
+from numpygpt.checkpoint import CHECKPOINT, CheckpointError, config_from, resume_run, save_run
+from numpygpt.gpt import GPT
+from numpygpt.training.data import Data, Text
+from numpygpt.training.diagnose import parameter_not_finite
 from numpygpt.training.loop import TrainConfig, Trainer
+from numpygpt.training.metrics import Metrics
 from numpygpt.training.progress import Progress, duration, stop_requested
-
-STORIES = 12_000  # stories to learn from, and to hold out
-FRESH = 200  # samples that are judged at the end
-TEMPERATURE, TOP_P = 0.8, 0.95  # of all samples
-
-
-@dataclass(frozen=True)
-class Text:
-    """What is learned: the text in two parts, and what to continue as a demonstration."""
-
-    train: str
-    held_out: str
-    prompt: str
-    stories: bool = False
-
-    @classmethod
-    def load(cls, path: str | None, prompt: str | None) -> "Text":
-        """A file's text, or the built-in stories."""
-        if path is None:
-            texts = stories(STORIES, seed=0)
-            cut = STORIES * 9 // 10
-            parts = ["".join(t + END_OF_TEXT for t in p) for p in (texts[:cut], texts[cut:])]
-            first = " ".join(texts[-1].split()[:4])
-            return cls(parts[0], parts[1], first if prompt is None else prompt, stories=True)
-        train, held_out = split_text(read_text(path))
-        return cls(train, held_out, held_out[:32].strip() if prompt is None else prompt)
+from numpygpt.training.report import describe, judge_stories, sample
 
 
 @dataclass
 class Run:
-    """One training: what is trained, where it goes, and what it reports."""
+    """One training: what is trained, on which text, and in which folder.
+
+    The folder is there, and this process has it alone (folder.py), while `train` runs.
+    """
 
     folder: Path
     text: Text
     encoding: tiktoken.Encoding
     trainer: Trainer
-    sample_every: int
-    last_sample: str = field(default="")
+    seconds: float = 0.0  # spent in steps so far
+    saved_step: int = 0
 
     @classmethod
     def create(
-        cls,
-        folder: str | None,
-        text: Text,
-        tokenizer: str,
-        shape: dict[str, Any],
-        c: TrainConfig,
-        init: tuple[GPT, tiktoken.Encoding] | None = None,
+        cls, folder: Path, text: Text, encoding: tiktoken.Encoding, model: GPT, config: TrainConfig
     ) -> "Run":
-        """Tokenizer, data and a model: the one in `init`, or a fresh one of that shape."""
-        if init is None:
-            encoding = make_tokenizer(tokenizer, text.train)
-            model = GPT(GPTConfig(vocab_size=encoding.n_vocab, **shape), rng=c.seed)
-        else:
-            model, encoding = init
-            model.set_dropout_rng(np.random.default_rng(c.seed))
+        """A new run of a model, fresh or not, whose vocabulary is the encoding's."""
         data = Data.encode(encoding, text.train, text.held_out)
-        trainer = Trainer(model, data, c)
-        path = Path(folder) if folder else free_folder(Path("runs"))
-        return cls(path, text, encoding, trainer, max(1, c.steps // 4))
+        run = cls(folder, text, encoding, Trainer(model, data, config))
+        run.save()
+        return run
+
+    @classmethod
+    def resume(cls, folder: Path, steps: int | None = None) -> "Run":
+        """The run in a folder, where it was left; `steps` changes how many it has in all."""
+        saved = resume_run(folder)
+        path = folder / CHECKPOINT
+        try:
+            about, state = saved.training["text"], saved.training["state"]
+            config = config_from(TrainConfig, saved.training["options"])
+            config = replace(config, steps=config.steps if steps is None else steps)
+            done, seconds = int(state["step"]), float(state["seconds"])
+            file, sha256, prompt = about["file"], str(about["sha256"]), str(about["prompt"])
+            if done < 0 or not isinstance(file, str | None):
+                raise ValueError(f"step {done} of the text {file!r}")
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise CheckpointError(
+                f"{path}: its config.json describes no training: {error}"
+            ) from None
+        text = Text.load(file, prompt)
+        if text.sha256() != sha256:
+            raise CheckpointError(
+                f"{folder} learned another text than is in {file or 'the built-in stories'} now: "
+                "a run can only be resumed with its own"
+            )
+        if done > config.steps:
+            raise ValueError(f"--steps: expected at least {done}, which {folder} has done already")
+        data = Data.encode(saved.encoding, text.train, text.held_out)
+        trainer = Trainer(saved.model, data, config)
+        assert saved.m is not None and saved.v is not None
+        try:
+            trainer.restore(done, state["random"], saved.m, saved.v)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise CheckpointError(f"{path}: no state of random streams: {error!r}") from None
+        return cls(folder, text, saved.encoding, trainer, seconds, saved_step=done)
 
     @property
     def model(self) -> GPT:
         """The model in training."""
         return self.trainer.model
 
-    def describe(self) -> str:
-        """What will be done, in three lines."""
-        c, data = self.trainer.config, self.trainer.data
-        m = self.model.config
-        return (
-            f"text   {len(data.train):,} tokens to learn from, {len(data.held_out):,} held out; "
-            f"{self.encoding.n_vocab:,} in the vocabulary ({self.encoding.name})\n"
-            f"model  {self.model.num_parameters():,} parameters: {m.n_layer} blocks, width "
-            f"{m.n_embd}, {m.n_head} heads, context {m.context_length}\n"
-            f"train  {c.steps:,} steps of {c.batch_size * c.accumulate} x {m.context_length} tokens"
-        )
+    @property
+    def complete(self) -> bool:
+        """Whether all steps are done."""
+        return self.trainer.steps_done == self.trainer.config.steps
 
-    def sample(self, tokens: int = 60) -> str:
-        """The prompt, continued."""
-        ids = encode_text(self.encoding, self.text.prompt or END_OF_TEXT)[None]
-        eos = self.encoding.eot_token
-        out = generate(self.model, ids, tokens, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=1)[0]
-        return self.encoding.decode([int(i) for i in out if i != eos], errors="replace")
+    def describe(self) -> str:
+        """What will be done."""
+        return describe(self.trainer, self.encoding)
 
     def save(self) -> None:
-        """Write weights, tokenizer and configuration."""
-        training = asdict(self.trainer.config) | {"steps_done": self.trainer.steps_done}
-        save_run(self.folder, self.model, self.encoding, training)
+        """Write the checkpoint, in one instant."""
+        t = self.trainer
+        if bad := parameter_not_finite(self.model):
+            raise FloatingPointError(f"step {t.steps_done}: {bad} is not finite")
+        training = {
+            "options": asdict(t.config),
+            "text": {
+                "file": self.text.file,
+                "sha256": self.text.sha256(),
+                "prompt": self.text.prompt,
+            },
+            "state": {
+                "step": t.steps_done,  # AdamW's t, too
+                "seconds": self.seconds,
+                "random": t.random_streams(),
+            },
+        }
+        save_run(self.folder, self.model, self.encoding, training, t.optimizer)
+        self.saved_step = t.steps_done
 
     def train(self) -> bool:
-        """Train, reporting; returns whether all steps were done. Ctrl-C ends it, all kept."""
-        c, T = self.trainer.config, self.model.config.context_length
-        progress = Progress(c.steps, c.batch_size * c.accumulate * T)
-        with open_metrics(self.folder) as metrics, stop_requested() as stop:
-            progress.print(f"\nbefore training:\n{indent(self.sample())}\n")
-            while self.trainer.steps_done < c.steps and not stop:
-                start = time.perf_counter()
-                result = self.trainer.step()
-                progress.update(result.loss, time.perf_counter() - start)
-                done = self.trainer.steps_done
-                row: dict[str, Any] = {"step": done, "seconds": f"{progress.seconds:.2f}"}
-                row |= {key: f"{value:.6g}" for key, value in asdict(result).items()}
-                if done % c.eval_every == 0 and done < c.steps:
-                    row["held_out_loss"] = loss = self.trainer.held_out_loss()
-                    row["bits_per_byte"] = bits = self.trainer.data.bits_per_byte(loss)
-                    progress.print(f"{progress.line()}  held out {loss:.3f}, {bits:.3f} bits/byte")
+        """Do the steps that are left; returns whether all are done, or a signal ended it early."""
+        c = self.trainer.config
+        tokens = c.batch_size * c.accumulate * self.model.config.context_length
+        progress = Progress(c.steps, tokens, self.trainer.steps_done)
+        try:
+            with Metrics(self.folder, self.trainer.steps_done) as metrics, stop_requested() as stop:
+                if not self.trainer.steps_done:
+                    self.show_sample(progress, "before training")
+                while not (self.complete or stop):
+                    self.step(progress, metrics)
+                metrics.flush()
+                if self.saved_step < self.trainer.steps_done:
                     self.save()
-                metrics.writerow(row)
-                if done % self.sample_every == 0 and done < c.steps:
-                    progress.print(f"\nafter {done} steps:\n{indent(self.sample())}\n")
-        self.save()
+        except (FloatingPointError, CheckpointError) as error:
+            progress.print(progress.line())
+            kept = f"{self.folder} keeps the checkpoint of step {self.saved_step}"
+            raise type(error)(f"{error}; {kept}") from error
         progress.print(progress.line())
-        self.finish(duration(progress.seconds))
-        return self.trainer.steps_done == c.steps
+        self.finish()
+        return self.complete
 
-    def finish(self, spent: str) -> None:
-        """The last measurements, and where everything was written."""
+    def step(self, progress: Progress, metrics: Metrics) -> None:
+        """One step, and what is due after it: a measurement, a row, a checkpoint, a sample."""
+        c = self.trainer.config
+        start = time.perf_counter()
+        result = self.trainer.step()
+        seconds = time.perf_counter() - start
+        self.seconds += seconds
+        progress.update(result.loss, seconds)
+        done = self.trainer.steps_done
+        row: dict[str, Any] = {"step": done, "seconds": f"{self.seconds:.2f}"}
+        row |= {key: f"{value:.6g}" for key, value in asdict(result).items()}
+        if done % c.eval_every == 0 and not self.complete:
+            loss = self.trainer.held_out_loss()
+            bits = self.trainer.data.bits_per_byte(loss)
+            row |= {"held_out_loss": f"{loss:.6g}", "bits_per_byte": f"{bits:.6g}"}
+            progress.print(f"{progress.line()}  held out {loss:.3f}, {bits:.3f} bits/byte")
+        metrics.write(row)
+        if done % (c.save_every or c.eval_every) == 0:
+            metrics.flush()  # a checkpoint never is ahead of its rows
+            self.save()
+        if done % max(1, c.steps // 4) == 0 and not self.complete:
+            self.show_sample(progress, f"after {done} steps")
+
+    def show_sample(self, progress: Progress, when: str) -> None:
+        """Print how the model continues the prompt now."""
+        text = sample(self.model, self.encoding, self.text.prompt)
+        progress.print(f"\n{when}:\n{text}\n")
+
+    def finish(self) -> None:
+        """Print the last measurements, and where everything was written."""
         done, steps = self.trainer.steps_done, self.trainer.config.steps
-        if done < steps:
-            print(f"stopped after {done} of {steps} steps; what was learned is kept")
-        print(f"\nafter training ({spent}):\n{indent(self.sample())}\n")
+        text = sample(self.model, self.encoding, self.text.prompt)
+        if not self.complete:
+            print(f"\nafter {done} steps:\n{text}\n")
+            print(f"stopped after {done} of {steps} steps; what was learned is kept. To go on:")
+            print(f"    numpygpt train --resume {self.folder}")
+            return
+        print(f"\nafter training ({duration(self.seconds)}):\n{text}\n")
         loss = self.trainer.held_out_loss(whole=True)
         bits = self.trainer.data.bits_per_byte(loss)
         print(f"held-out text: {loss:.3f} nats a token, {bits:.3f} bits a byte")
-        if self.text.stories:
-            print(self.judge_stories())
-        print(f"written to {self.folder}; now try")
+        if self.text.file is None:
+            print(judge_stories(self.model, self.encoding, self.text))
+        print(f"written to {self.folder}: {CHECKPOINT} (weights, tokenizer, configuration) and")
+        print("metrics.csv (the losses); now try")
         print(f'    numpygpt generate --run {self.folder} --prompt "{self.text.prompt}"')
-
-    def fresh_stories(self, count: int = FRESH, seed: int = 2) -> list[str]:
-        """New samples from nothing but the end-of-text token."""
-        eos = self.encoding.eot_token
-        out = generate(
-            self.model, [[eos]] * count, 250, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=seed
-        )
-        return [self.encoding.decode([int(i) for i in row if i != eos]).strip() for row in out]
-
-    def judge_stories(self) -> str:
-        """How good fresh stories are, as the parser sees it, and whether any is only copied."""
-        fresh = self.fresh_stories()
-        learned = set(self.text.train.split(END_OF_TEXT))
-        copies = sum(story in learned for story in fresh)
-        return (
-            f"{FRESH} fresh stories: {share_well_formed(fresh):.1%} of their sentences are well "
-            f"formed, {share_well_formed_stories(fresh):.1%} of the stories hold together from "
-            f"end to end,\nand {copies} are copies of a training story; the first of them:\n"
-            f"{indent(fresh[0])}\n"
-        )
-
-
-@contextmanager
-def open_metrics(folder: Path) -> Iterator["csv.DictWriter[str]"]:
-    """The folder's metrics.csv, a row written as soon as it is known."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = ["step", "seconds", "loss", "grad_norm", "learning_rate"]
-    file: TextIO
-    with open(folder / "metrics.csv", "w", newline="", buffering=1) as file:
-        writer = csv.DictWriter(file, [*names, "held_out_loss", "bits_per_byte"])
-        writer.writeheader()
-        yield writer
-
-
-def free_folder(parent: Path) -> Path:
-    """parent/1, or the first number that is not taken."""
-    number = 1
-    while (parent / str(number)).exists():
-        number += 1
-    return parent / str(number)
-
-
-def indent(text: str) -> str:
-    """The text with its lines set in."""
-    return "\n".join(f"    {line}" for line in text.splitlines())

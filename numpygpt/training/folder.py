@@ -1,0 +1,72 @@
+"""The folder of a run: a new one that nobody else has, or an old one; one training at a time."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from numpygpt.checkpoint import CHECKPOINT
+from numpygpt.files import CheckpointError, remove_parts, sync_folder
+
+try:
+    import fcntl
+except ImportError:  # Windows: two trainings in one folder go unnoticed
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def new_folder(path: str | Path | None) -> Iterator[Path]:
+    """Make and lock the folder, or a new one in runs/; one that stays empty is taken away again."""
+    try:
+        folder = _free_folder(Path("runs")) if path is None else Path(path)
+        there = folder.is_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise CheckpointError(f"{path or 'runs'}: no folder for a run: {error.strerror}") from error
+    try:
+        with locked(folder):
+            if (folder / CHECKPOINT).exists():
+                raise CheckpointError(
+                    f"{folder} holds a run already: continue it with --resume {folder}, or choose "
+                    "another folder"
+                )
+            yield folder
+    finally:
+        if not there:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have the folder for this process alone, or raise. A killed process has it no longer."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: expected the folder of a run, and there is none")
+    descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
+    try:
+        if fcntl and descriptor is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CheckpointError(f"{folder}: another training is running there") from None
+            except OSError:
+                pass  # a file system without locks
+        remove_parts(folder / CHECKPOINT)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _free_folder(parent: Path) -> Path:
+    """Make parent/1, or the first number that is not taken."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        try:
+            (parent / str(number)).mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return parent / str(number)

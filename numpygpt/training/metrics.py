@@ -1,0 +1,90 @@
+"""metrics.csv: one row a step, there as soon as the step is done, whole or not at all."""
+
+import csv
+import io
+import os
+from pathlib import Path
+from types import TracebackType
+
+from numpygpt.files import CheckpointError
+
+MEASURED = ["loss", "grad_norm", "learning_rate", "held_out_loss", "bits_per_byte"]
+COLUMNS = ["step", "seconds", *MEASURED]
+HEAD = (",".join(COLUMNS) + "\n").encode()
+
+
+class Metrics:
+    """The metrics.csv of a folder, open until the end of a `with` block.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's.
+    step : int
+        Rows up to this one are kept: a run that is resumed there writes the others anew.
+    """
+
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        self.path = folder / "metrics.csv"
+        try:
+            self.file = open(self.path, "ab+", buffering=0)  # noqa: SIM115
+            self.file.seek(0)
+            self.size = kept_bytes(self.file.readall(), step)
+            self.file.truncate(self.size)
+            if self.size == 0:
+                self._append(HEAD)
+        except OSError as error:
+            raise CheckpointError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def __enter__(self) -> "Metrics":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.file.close()
+
+    def write(self, row: dict[str, object]) -> None:
+        """Append a row; a column that is not in it stays empty."""
+        text = io.StringIO()
+        csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(row)
+        try:
+            self._append(text.getvalue().encode())
+        except OSError as error:
+            raise CheckpointError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def flush(self) -> None:
+        """Have all rows on the disk: before the checkpoint that they lead to."""
+        try:
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise CheckpointError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def _append(self, data: bytes) -> None:
+        written = 0
+        try:
+            while written < len(data):  # a full disk may take a part, and only then refuse
+                written += self.file.write(data[written:]) or 0
+        except BaseException:
+            self.file.truncate(self.size)
+            raise
+        self.size += len(data)
+
+
+def kept_bytes(data: bytes, step: int) -> int:
+    """How many bytes of a metrics.csv are its head and whole rows up to the step."""
+    lines = data.splitlines(keepends=True)
+    if lines[:1] != [HEAD]:
+        return 0
+    size = len(HEAD)
+    for line in lines[1:]:
+        cells = line.split(b",")
+        if not (line.endswith(b"\n") and len(cells) == len(COLUMNS) and cells[0].isdigit()):
+            break
+        if int(cells[0]) > step:
+            break
+        size += len(line)
+    return size
