@@ -18,8 +18,8 @@ except ImportError:  # Windows: two trainings in one folder go unnoticed
 def new_folder(path: str | Path | None) -> Iterator[Path]:
     """Make and lock the folder, or a new one in runs/; one that stays empty is taken away again."""
     try:
+        there = path is not None and Path(path).is_dir()
         folder = _free_folder(Path("runs")) if path is None else Path(path)
-        there = folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.parent)
     except OSError as error:

@@ -132,6 +132,8 @@ class Run:
         except (FloatingPointError, CheckpointError) as error:
             progress.print(progress.line())
             kept = f"{self.folder} keeps the checkpoint of step {self.saved_step}"
+            if not self.folder.is_dir():
+                kept = f"{self.folder} is gone"
             raise type(error)(f"{error}; {kept}") from error
         progress.print(progress.line())
         self.finish()
