@@ -22,7 +22,7 @@ from numpygpt.training.loop import TrainConfig
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
 TEMPERATURE = "below 1 bolder, above 1 wilder, 0 always the most probable token"
 INIT = "fine-tune pretrained weights: a folder, or a name such as gpt2 (other defaults, see README)"
-SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 4}  # train's defaults
+SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}  # train's defaults
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -57,12 +57,12 @@ class TrainConfig:
         Start of all random numbers: first weights, batches, dropout.
     """
 
-    steps: int = 1000
+    steps: int = 1100
     batch_size: int = 16
     accumulate: int = 1
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     min_learning_rate: float = 3e-4
-    warmup: int = 50
+    warmup: int = 80
     weight_decay: float = 0.1
     decay_all: bool = False
     beta1: float = 0.9

@@ -164,7 +164,7 @@ market  | at
 school  | at
 mill    | at
 """)
-}  # where one is: the word before "the"; "in the sea" is for those who swim
+}  # where one is: the words that may stand before "the", the usual one first
 HIDING = [
     (where, spot)
     for where, spots in rows("""
@@ -183,14 +183,8 @@ he  | Tom Ben Sam Max Leo Omar Paul Jack Hugo Finn
 """)
     for name in names.split()
 }
-RELATIVES = {
-    name: pronoun
-    for pronoun, names in rows("""
-she | mother grandmother aunt sister
-he  | father grandfather uncle brother
-""")
-    for name in names.split()
-}
+RELATIVES = {name: "she" for name in ("mother", "grandmother", "aunt", "sister")}
+RELATIVES |= {name: "he" for name in ("father", "grandfather", "uncle", "brother")}
 FRIENDS = ["friend", "neighbour", "teacher", "cousin"]  # come with a name: "her friend Tom"
 TRADES = ["farmer", "baker", "miller", "sailor", "gardener", "doctor"]
 HERDS = ["cow", "horse", "goat", "duck"]
