@@ -5,6 +5,8 @@ code 2, without a traceback.
 """
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -22,6 +24,15 @@ from numpygpt.training.loop import TrainConfig
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
 TEMPERATURE = "below 1 bolder, above 1 wilder, 0 always the most probable token"
 INIT = "fine-tune pretrained weights: a folder, or a name such as gpt2 (other defaults, see README)"
+MISTAKES = (
+    ValueError,
+    TypeError,
+    IndexError,
+    OSError,
+    ImportError,
+    FloatingPointError,
+    MemoryError,
+)
 SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}  # train's defaults
 
 
@@ -100,8 +111,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--batch-size", type=int, default=4, help="sequences a training step reads at once"
     )
-    p.add_argument("--tokens", type=int, default=256, help="tokens in each of them")
-    add_fields(p, GPTConfig(), but=["n_embd", "n_head", "n_layer", "dropout"])
+    p.add_argument("--tokens", type=int, help="tokens in each of them; without, at most 256")
+    shape_group = p.add_argument_group("changes to the preset (defaults: gpt2's)")
+    add_fields(shape_group, GPTConfig(), but=["dropout"])
     return parser
 
 
@@ -175,18 +187,20 @@ def generate(args: argparse.Namespace) -> int:
     from numpygpt.generate import stream
     from numpygpt.text.tokenizer import StreamDecoder, encode_text
 
-    if args.samples < 1:
-        raise ValueError(f"--samples: expected at least 1, got {args.samples}")
+    for name, least in (("samples", 1), ("seed", 0)):
+        if getattr(args, name) < least:
+            raise ValueError(f"--{name}: expected at least {least}, got {getattr(args, name)}")
     model, encoding = load_model(args)
     ids = encode_text(encoding, args.prompt)
     eos = encoding.eot_token
     prompt = ids.tolist() or [eos]
+    options = (args.tokens, args.temperature, args.top_k, args.top_p, eos, args.seed)
+    steps = stream(model, [prompt] * args.samples, *options)  # an error comes before any output
     rest: list[list[int]] = [[] for _ in range(args.samples)]
     decoder = StreamDecoder(encoding)
     print(args.prompt, end="", flush=True)
-    options = (args.tokens, args.temperature, args.top_k, args.top_p, eos, args.seed)
     step: Array
-    for step in stream(model, [prompt] * args.samples, *options):
+    for step in steps:
         for tokens, token in zip(rest, step.tolist(), strict=True):
             tokens.append(token)
         if rest[0][-1] != eos:
@@ -241,17 +255,19 @@ def info(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 for a failed check, 2 for wrong input."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without é shows ?
     args = build_parser().parse_args(argv)
     try:
         code: int = args.run(args)
-        sys.stdout.flush()
+        print(end="", flush=True)
         return code
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output is gone: nobody is left to tell
+    except BrokenPipeError:  # the reader has enough (`| head`); what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, IndexError, OSError, ImportError, FloatingPointError) as error:
-        print(f"numpygpt: {error}", file=sys.stderr)
+    except MISTAKES as error:
+        print(f"numpygpt: {str(error) or 'not enough memory'}", file=sys.stderr)
         return 2

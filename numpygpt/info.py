@@ -29,8 +29,13 @@ def forward_flops(config: GPTConfig, T: int) -> int:
 
 
 def describe(config: GPTConfig, B: int = 1, T: int | None = None) -> str:
-    """The table that `numpygpt info` prints."""
-    T = config.context_length if T is None else T
+    """The table that `numpygpt info` prints; training reads batches of B sequences of T tokens."""
+    T = min(256, config.context_length) if T is None else T
+    if B < 1 or not 1 <= T <= config.context_length:
+        raise ValueError(
+            f"info: expected a batch size from 1 and tokens from 1 to {config.context_length}, the "
+            f"context length, got {B} and {T}"
+        )
     model = GPT(config, rng=None)  # memory that is never touched is never taken
     block = model.blocks[0]
     L = config.n_layer

@@ -1,5 +1,7 @@
 """Sampling and the key/value cache."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -206,3 +208,18 @@ def test_first_tokens_follow_the_models_distribution(options: dict[str, float]) 
     assert (expected > 0.02).sum() >= 2
     assert (shares[expected == 0] == 0).all()
     np.testing.assert_allclose(shares, expected, atol=0.015)  # four standard deviations
+
+
+def test_a_model_that_only_generates_costs_its_weights() -> None:
+    """No gradients, no activations that stay, no second copy while it is made."""
+    config = GPTConfig(vocab_size=8192, context_length=128, n_embd=768, n_head=12, n_layer=3)
+    tracemalloc.start()
+    try:
+        model = GPT(config, rng=0)
+        generate(model, [[1, 2, 3, 4]], 8, top_p=0.9)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert model.flat.data.nbytes > 100e6
+    assert peak < 1.1 * model.flat.data.nbytes
+    assert model.flat._grad is None
