@@ -24,7 +24,7 @@ FINE_TUNE: dict[str, Any] = {  # of TrainConfig, in place of its own defaults
 
 
 def starting_point(
-    source: str, shape: dict[str, Any], tokenizer: str | None, seed: int
+    source: str, shape: dict[str, Any], tokenizer: str | None, seed: int = 0
 ) -> tuple[GPT, tiktoken.Encoding]:
     """The model that `source` names, and its tokenizer.
 
