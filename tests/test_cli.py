@@ -89,7 +89,7 @@ def test_the_help_of_a_field_is_its_docstrings(run: Run) -> None:
     assert (
         "--n-head N attention heads in a block, H; C must be divisible by it (default: 4)" in text
     )
-    assert "(default: 0.003)" in text
+    assert f"(default: {TrainConfig().learning_rate})" in text
 
 
 def test_the_commands_are_listed(run: Run) -> None:
