@@ -16,6 +16,7 @@ import base64
 import codecs
 import json
 import operator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,7 @@ def load_encoding(path: str | Path) -> tiktoken.Encoding:
         return encoding_from_json(file.read(MAX_FILE_BYTES + 1), str(path))
 
 
+@lru_cache(maxsize=1)  # a training saves the same one again and again
 def encoding_to_json(encoding: tiktoken.Encoding, target: str) -> bytes:
     """The encoding as JSON that `encoding_from_json` reads; `target`, as in its errors."""
     # tiktoken keeps what it was made from in these attributes and has no public way to them.

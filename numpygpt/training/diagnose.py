@@ -92,7 +92,9 @@ def _checked(name: str, layer: Layer, method: str) -> Callable[..., Any]:
 
     @functools.wraps(call)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        if args and not _finite(args[0]):  # the layers before were fine: what is between them?
+        if (
+            args and args[0] is not None and not _finite(args[0])
+        ):  # the layers before were fine: what is between them?
             raise Found(f"{before} {name}")
         result = call(*args, **kwargs)
         if method == "backward":

@@ -9,6 +9,7 @@ from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
 from numpygpt.training.data import Text
 from numpygpt.training.loop import Trainer
 
+SAMPLE_TOKENS = 60  # that continue the prompt
 FRESH = 200  # samples that are judged at the end
 TEMPERATURE, TOP_P = 0.8, 0.95  # of all samples
 
@@ -25,11 +26,11 @@ def describe(trainer: Trainer, encoding: tiktoken.Encoding) -> str:
     )
 
 
-def sample(model: GPT, encoding: tiktoken.Encoding, prompt: str, tokens: int = 60) -> str:
+def sample(model: GPT, encoding: tiktoken.Encoding, prompt: str) -> str:
     """The prompt, continued, with its lines set in."""
     ids = encode_text(encoding, prompt or END_OF_TEXT)[None]
     eos = encoding.eot_token
-    out = generate(model, ids, tokens, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=1)[0]
+    out = generate(model, ids, SAMPLE_TOKENS, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=1)[0]
     return indent(encoding.decode([int(i) for i in out if i != eos], errors="replace"))
 
 
@@ -57,5 +58,6 @@ def judge_stories(model: GPT, encoding: tiktoken.Encoding, text: Text) -> str:
 
 
 def indent(text: str) -> str:
-    """The text with its lines set in."""
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    """The text with its lines set in; a control character that gibberish has is not sent on."""
+    lines = text.rstrip("\n").split("\n")
+    return "\n".join("    " + "".join(c if c.isprintable() else "\ufffd" for c in l) for l in lines)

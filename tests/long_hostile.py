@@ -1,0 +1,239 @@
+"""10,000 hostile checkpoints and tokenizer files: each loads whole or is one CheckpointError.
+
+A script for CI, under a limit of memory; the suite runs 200 of them (test_checkpoint.py).
+"""
+
+import io
+import json
+import resource
+import struct
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from numpygpt import GPT, AdamW, GPTConfig
+from numpygpt.archive import Writer
+from numpygpt.checkpoint import CHECKPOINT, CheckpointError, load_run, resume_run, save_run
+from numpygpt.text.tokenizer import byte_encoding, load_encoding, save_encoding
+
+MEMORY = 1 << 30  # address space that all loads together may take beyond the process's own
+SECONDS = 5.0  # of processor time, for one file
+EXAMPLES = 10_000
+
+Members = list[tuple[str, Any]]
+
+
+def whole_checkpoint(folder: Path) -> bytes:
+    """A small run's, written into the folder."""
+    model = GPT(GPTConfig(257, 5, 6, 2, 1, tie_weights=False), rng=1)
+    optimizer = AdamW(model)
+    optimizer.m[:], optimizer.v[:] = 0.25, 0.5
+    save_run(folder, model, byte_encoding(), {"step": 3}, optimizer)
+    return (folder / CHECKPOINT).read_bytes()
+
+
+def whole_tokenizer(folder: Path) -> bytes:
+    """The bytes' tokenizer, written into the folder."""
+    save_encoding(byte_encoding(), folder / "tokenizer.json")
+    return (folder / "tokenizer.json").read_bytes()
+
+
+def members_of(data: bytes) -> Members:
+    """What an archive holds: bytes of JSON, arrays."""
+    with np.load(io.BytesIO(data)) as arrays:
+        return [(name, arrays[name]) for name in arrays.files]
+
+
+def archive_of(members: Members) -> bytes:
+    """An archive with every checksum, size and offset right, whatever it holds."""
+    file = io.BytesIO()
+    writer = Writer(file)
+    for name, value in members:
+        if isinstance(value, bytes):
+            writer.text(name, value)
+        else:
+            writer.array(name, np.ascontiguousarray(value).reshape(-1), value.shape)
+    writer.close()
+    return file.getvalue()
+
+
+VALUES: st.SearchStrategy[Any] = st.one_of(
+    st.integers(-(10**30), 10**30),
+    st.sampled_from([2**31, 2**63, 10**12, 10**4000, 0, 1, -1, 1e308, float("nan")]),
+    st.none() | st.booleans() | st.text(max_size=5),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+CONFIG_KEYS = [["model", name] for name in GPTConfig.__dataclass_fields__]
+CONFIG_KEYS += [["model"], ["training"], ["arrays"], ["more"], ["model", "more"]]
+TOKENIZER_KEYS = [["name"], ["pattern"], ["special_tokens"], ["ranks"], ["more"]]
+
+
+@st.composite
+def wrong_json(draw: st.DrawFn, text: bytes, keys: list[list[str]]) -> bytes:
+    """JSON that says something else, or is broken, or is deep."""
+    if draw(st.booleans()):
+        opening = draw(st.sampled_from([b"[", b'{"a":', b"-", b"1", b'"\\ud800', b"\xff", b" "]))
+        return opening * draw(st.sampled_from([0, 1, 100, 10_000, 400_000]))
+    document = inner = json.loads(text)
+    *path, last = draw(st.sampled_from(keys))
+    for key in path:
+        inner = inner[key]
+    inner[last] = draw(VALUES)
+    return json.dumps(document).encode()
+
+
+@st.composite
+def rebuilt(draw: st.DrawFn, data: bytes) -> bytes:
+    """Wrong contents in an archive that is right."""
+    members = members_of(data)
+    kind = draw(st.sampled_from(["config", "tokenizer", "dtype", "list", "shape"]))
+    i, j = draw(st.integers(0, len(members) - 1)), draw(st.integers(0, len(members)))
+    if kind == "config":
+        members[0] = (members[0][0], draw(wrong_json(members[0][1], CONFIG_KEYS)))
+    elif kind == "tokenizer":
+        members[1] = (members[1][0], draw(wrong_json(members[1][1], TOKENIZER_KEYS)))
+    elif kind == "list":  # names twice, missing, in another order
+        members = members[:i] + members[j:]
+    else:
+        name, value = members[max(2, i)]
+        if kind == "dtype":
+            value = value.astype(draw(st.sampled_from(["<f8", "<f2", ">f4", "<i4", "<c8", "|S4"])))
+        else:
+            value = value.reshape(draw(st.sampled_from([(-1,), (1, -1), (-1, 1, 1)])))
+        members[max(2, i)] = (name, value)
+    return archive_of(members)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, data: bytes) -> bytes:
+    """Bytes changed, cut, doubled, put in, or claiming more than there is."""
+    changed = bytearray(data)
+    for _ in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(["flip", "cut", "remove", "double", "put", "claim", "sum"]))
+        i = draw(st.integers(0, max(0, len(changed) - 1)))
+        j = min(len(changed), i + draw(st.integers(0, 5000)))
+        if kind == "flip" and changed:
+            changed[i] ^= 1 << draw(st.integers(0, 7))
+        elif kind == "cut":
+            del changed[i:]
+        elif kind == "remove":
+            del changed[i:j]
+        elif kind == "double":
+            changed[i:i] = changed[i:j]
+        elif kind == "put":
+            changed[i:j] = draw(st.binary(max_size=20))
+        elif kind == "claim":  # a size or an offset that is negative, huge, or another member's
+            at = changed.find(draw(st.sampled_from([b"PK\1\2", b"PK\3\4", b"PK\6\6"])), i)
+            at += draw(st.integers(0, 80))
+            claim = draw(st.sampled_from([2**64 - 1, 2**63, 2**40, 2**32 - 1, 0, 70]))
+            changed[at : at + 8] = struct.pack("<Q", claim)
+        else:  # some checksum
+            at = changed.find(b"PK\3\4", i) + 14
+            changed[at : at + 4] = struct.pack("<I", zlib.crc32(bytes(changed[i:j])))
+    return bytes(changed)
+
+
+def refused(path: Path, load: Callable[[], object]) -> bool:
+    """Whether a load ended in a CheckpointError that names the file; another error is one here."""
+    start = time.process_time()
+    try:
+        load()
+    except CheckpointError as error:
+        assert str(path) in str(error), error
+        assert len(str(error)) < 10_000, "an error is for reading"
+        return True
+    finally:
+        assert time.process_time() - start < SECONDS, "it took too long"
+    return False
+
+
+def check_damaged(folder: Path, data: bytes, original: bytes) -> None:
+    """Damage is found wherever it is by resume_run, and by load_run unless in AdamW's arrays."""
+    path = folder / CHECKPOINT
+    path.write_bytes(original)
+    right = load_run(folder)
+    path.write_bytes(data)
+    assert refused(path, lambda: resume_run(folder)) == (data != original)
+    if not refused(path, lambda: load_run(folder)):
+        run = load_run(folder)
+        assert (run.model.flat.data == right.model.flat.data).all()
+        assert (run.model.config, run.training) == (right.model.config, right.training)
+
+
+def check_rebuilt(folder: Path, data: bytes) -> None:
+    """Whatever loads is what was written."""
+    path = folder / CHECKPOINT
+    path.write_bytes(data)
+    if not refused(path, lambda: resume_run(folder)):
+        run = resume_run(folder)
+        members = dict(members_of(data))
+        for name, p in run.model.named_parameters():
+            assert (p.data == members[f"weights/{name}"]).all()
+
+
+def check_tokenizer(folder: Path, data: bytes) -> None:
+    """A tokenizer that loads writes any text and reads it back."""
+    path = folder / "tokenizer.json"
+    path.write_bytes(data)
+    if not refused(path, lambda: load_encoding(path)):
+        encoding = load_encoding(path)
+        assert encoding.decode(encoding.encode_ordinary("aß \n")) == "aß \n"
+
+
+def run_all(folder: Path, examples: int) -> None:
+    """All three kinds of files, `examples` in all."""
+    checkpoint, tokenizer = whole_checkpoint(folder), whole_tokenizer(folder)
+    keep = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+    bounded = settings(
+        max_examples=examples // 4, derandomize=True, deadline=None, suppress_health_check=keep
+    )
+
+    @bounded
+    @given(damaged(checkpoint))
+    def damaged_checkpoints(data: bytes) -> None:
+        check_damaged(folder, data, checkpoint)
+
+    @bounded
+    @given(rebuilt(checkpoint))
+    def rebuilt_checkpoints(data: bytes) -> None:
+        check_rebuilt(folder, data)
+
+    @bounded
+    @given(damaged(tokenizer))
+    def damaged_tokenizers(data: bytes) -> None:
+        check_tokenizer(folder, data)
+
+    @bounded
+    @given(wrong_json(tokenizer, TOKENIZER_KEYS))
+    def wrong_tokenizers(data: bytes) -> None:
+        check_tokenizer(folder, data)
+
+    for check in (damaged_checkpoints, rebuilt_checkpoints, damaged_tokenizers, wrong_tokenizers):
+        start = time.perf_counter()
+        check()
+        print(
+            f"{examples // 4:,} {check.__name__}: {time.perf_counter() - start:.0f} s", flush=True
+        )
+
+
+def main() -> int:
+    """Run them under a limit of address space: what asks for terabytes fails here."""
+    with open("/proc/self/statm") as file:
+        taken = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, resource.RLIM_INFINITY))
+    with tempfile.TemporaryDirectory() as folder:
+        run_all(Path(folder), EXAMPLES)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
