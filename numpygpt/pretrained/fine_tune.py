@@ -1,7 +1,7 @@
 """Fine-tuning, `numpygpt train --init`: training that starts from pretrained weights.
 
-A model that knows much is taught with small steps: the learning rate is a sixtieth of what a fresh
-small model takes, and one window of GPT-2's 1,024 tokens is a batch.
+A model that knows much is taught with small steps: the learning rate is less than a hundredth of
+what a fresh small model takes, and one window of GPT-2's 1,024 tokens is a batch.
 """
 
 from typing import Any
