@@ -58,13 +58,14 @@ def sections(args: argparse.Namespace) -> list[str]:
 
 def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
     """The run, so far empty, and then each section's table as it is measured."""
-    from benchmarks import compare, decode, goals, growth, ladders, layers, limits, training
+    from benchmarks import compare, decode, goals, growth, ladders, layers, limits, timing, training
     from benchmarks.report import Run
 
     def tell(line: str) -> None:
         print(f"... {line}", file=sys.stderr, flush=True)
 
     quick, text = args.quick, args.work
+    timing.hurry(quick)
     run = {
         "limits": lambda: limits.run(quick),
         "layers": lambda: layers.run(quick),

@@ -32,7 +32,7 @@ def test_quick_run_is_kept_shown_and_compared(
 ) -> None:
     kept = tmp_path / "run.json"
     only = [f"--only={name}" for name in ("limits", "layers", "training", "decode")]
-    assert main(["--quick", "--work", "64", *only, "--json", str(kept)]) == 0
+    assert main(["--quick", "--threads", "1", "--work", "64", *only, "--json", str(kept)]) == 0
     printed = capsys.readouterr().out
     assert [t["name"] for t in json.loads(kept.read_text())["tables"]] == [
         "limits", "layers", "training", "decode"]  # fmt: skip
