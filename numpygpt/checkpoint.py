@@ -134,6 +134,8 @@ def _read_back(path: Path) -> None:
 
 def _load(folder: Path, moments: bool) -> SavedRun:
     path = folder / CHECKPOINT
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: expected the folder of a run, and there is none")
     if not path.is_file():
         raise CheckpointError(f"{folder}: expected the folder of a run, with a {CHECKPOINT}")
     try:

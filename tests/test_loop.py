@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from numpygpt import GPT, GPTConfig
-from numpygpt.layers.attention import CausalSelfAttention
 from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.dropout import Dropout
 from numpygpt.text.tokenizer import byte_encoding
 from numpygpt.training.data import Data
 from numpygpt.training.loop import TrainConfig, Trainer
@@ -151,8 +151,13 @@ def test_the_layer_where_it_began_is_named(path: str, method: str, where: str) -
 
 
 def test_what_a_layer_computes_between_others_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    t = trainer()
-    monkeypatch.setattr(CausalSelfAttention, "_softmax", lambda self, S, L: S.fill(np.nan))
+    t = trainer(dropout=0.2)
+    apply = Dropout.apply  # of the attention weights, (B, H, T, S): no layer's forward
+
+    def spoilt(self: Dropout, x: Array, mask: Array | None) -> Array:
+        return apply(self, x, mask) * np.float32(np.nan if x.ndim == 4 else 1)
+
+    monkeypatch.setattr(Dropout, "apply", spoilt)
     assert failure(t).endswith("the input of model.blocks.0.attention.proj")
 
 

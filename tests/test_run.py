@@ -147,7 +147,7 @@ def test_a_run_is_whole_before_its_first_step(here: Path, monkeypatch: pytest.Mo
 def test_more_steps_follow_the_longer_schedule(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train("--steps 4 --out run --min-learning-rate 0.0001") == 0
+    assert train("--steps 4 --out run --learning-rate 0.003 --min-learning-rate 0.0001") == 0
     capsys.readouterr()
     assert resume("run") == 0
     assert (
