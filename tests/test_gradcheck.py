@@ -41,7 +41,7 @@ LATE_MASK = (
     TOTAL + "            S[..., start - stop :] *= _causal_mask(stop - start, S.dtype) == 0\n"
 )
 DW = "self.W.add_product(x.reshape(-1, I).T, rows)"
-REDUCE = "self.W.grad[unique] += np.add.reduceat(dy.reshape(len(flat), -1)[order], starts, axis=0)"
+ADD_ROWS = "dW[v] += row"
 
 # What is wrong, the source as it should be, the planted bug, and the arrays that must fail.
 LINEAR = [
@@ -54,8 +54,8 @@ LINEAR = [
     ("W not transposed for dx", "rows @ self.W.data.T", "rows @ self.W.data", "x"),
 ]
 EMBEDDING = [
-    ("repeated ids lost", REDUCE, "self.W.grad[ids] += dy", "W"),
-    ("ids not sorted", "reshape(len(flat), -1)[order]", "reshape(len(flat), -1)", "W"),
+    ("repeated ids lost", ADD_ROWS, "dW[v] = row", "W"),
+    ("rows of the wrong order", "dy.reshape(ids.size, -1)", "dy.reshape(ids.size, -1)[::-1]", "W"),
 ]
 LAYERNORM = [
     ("mean of g forgotten", "dx -= along_ones", "pass", "x"),

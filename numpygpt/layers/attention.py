@@ -53,7 +53,7 @@ from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.linear import Linear
 from numpygpt.parallel import over_rows
 
-QUERY_ROWS = 256  # rows of S computed at a time: smaller skips more of the mask, larger feeds BLAS
+QUERY_ROWS = 128  # rows of S computed at a time: smaller skips more of the mask, larger feeds BLAS
 
 
 @lru_cache(maxsize=8)
