@@ -229,6 +229,7 @@ def test_wrong_texts(text: bytes, message: str, run: Run, folder: Path) -> None:
         (["--seed=-1"], "seed at least 0, got -1"),
         (["--tokenizer=words"], 'no tokenizer \'words\'; choose "bytes", "bpe"'),
         (["--tokenizer=bpe:100"], "vocab_size must be at least 257"),
+        (["--prompt=a\udcff"], "lone surrogate"),
     ],
 )
 def test_wrong_options_of_train(args: list[str], message: str, run: Run, folder: Path) -> None:

@@ -50,8 +50,16 @@ def server(answer: Callable[[socket.socket], object]) -> Iterator[str]:
 def trickle(connection: socket.socket) -> None:
     """Headers, then a byte now and then: each one starts a socket's own timeout anew."""
     connection.sendall(HEADERS)
-    for byte in BODY[:100]:
+    for byte in BODY[:60]:
         connection.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def trickle_headers(connection: socket.socket) -> None:
+    """As `trickle`, but no header ever ends: `urlopen` itself never returns."""
+    connection.sendall(b"HTTP/1.0 200 OK\r\nX: ")
+    for _ in range(60):
+        connection.sendall(b"x")
         time.sleep(0.05)
 
 
@@ -91,6 +99,7 @@ def test_a_damaged_file_is_fetched_again(folder: Path) -> None:
     ("answer", "message"),
     [
         (lambda connection: time.sleep(3), r"no whole answer in 0\.4 s|timed out"),
+        (trickle_headers, r"no whole answer in 0\.4 s"),
         (trickle, r"no whole answer in 0\.4 s|wrong SHA-256"),
         (lambda connection: connection.sendall(HEADERS + BODY[::-1]), "wrong SHA-256"),
         (lambda connection: connection.sendall(HEADERS + BODY[:50]), "50 bytes .* wrong SHA-256"),
@@ -98,7 +107,16 @@ def test_a_damaged_file_is_fetched_again(folder: Path) -> None:
         (lambda connection: connection.sendall(b"\0\0\0garbage\r\n\r\n"), "BadStatusLine"),
         (lambda connection: None, "RemoteDisconnected"),
     ],
-    ids=["silent", "trickles", "wrong", "cut", "not found", "garbage", "hangs up"],
+    ids=[
+        "silent",
+        "trickles headers",
+        "trickles",
+        "wrong",
+        "cut",
+        "not found",
+        "garbage",
+        "hangs up",
+    ],
 )
 def test_a_bad_server_is_a_clear_error_in_time(
     answer: Callable[[socket.socket], object], message: str, folder: Path

@@ -14,6 +14,7 @@ import tiktoken
 
 from numpygpt.gpt import GPT
 from numpygpt.layers.base import Array
+from numpygpt.text.bpe import utf8
 from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
 
@@ -52,6 +53,7 @@ class Text:
     @classmethod
     def load(cls, file: str | Path | None, prompt: str | None = None) -> "Text":
         """A file's text, or the built-in stories."""
+        utf8(prompt or "")  # a prompt that cannot be encoded is told now, not once training began
         if file is None:
             texts = stories(STORIES, seed=0)
             cut = STORIES * 9 // 10
