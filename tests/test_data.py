@@ -37,9 +37,9 @@ def test_a_text_knows_its_file_and_its_contents(tmp_path: Path) -> None:
     assert (text.train, text.held_out) == (TEXT[:450], TEXT[450:])
     assert text.prompt == TEXT[450:482] and text.file == str(path.resolve())
     path.write_text(TEXT[:-1] + "!")
-    assert Text.load(path, "x").sha256() != text.sha256()
+    assert Text.load(path, "x").sha256 != text.sha256
     moved = Text(text.train + text.held_out[:1], text.held_out[1:], "", text.file)
-    assert moved.sha256() != text.sha256()  # the same characters, cut elsewhere
+    assert moved.sha256 != text.sha256  # the same characters, cut elsewhere
 
 
 def test_the_stories_are_many_and_held_out_ones_are_at_the_end() -> None:

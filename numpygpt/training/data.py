@@ -7,6 +7,7 @@ A model reads windows of T tokens and is asked, at every one of them, for the to
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ class Text:
         first = held_out[:32].strip()
         return cls(train, held_out, first if prompt is None else prompt, str(Path(file).resolve()))
 
+    @cached_property
     def sha256(self) -> str:
         """A fingerprint of both parts."""
         parts = (hashlib.sha256(part.encode()).digest() for part in (self.train, self.held_out))

@@ -64,7 +64,7 @@ class Run:
                 f"{path}: its config.json describes no training: {error}"
             ) from None
         text = Text.load(file, prompt)
-        if text.sha256() != sha256:
+        if text.sha256 != sha256:
             raise CheckpointError(
                 f"{folder} learned another text than is in {file or 'the built-in stories'} now: "
                 "a run can only be resumed with its own"
@@ -103,7 +103,7 @@ class Run:
             "options": asdict(t.config),
             "text": {
                 "file": self.text.file,
-                "sha256": self.text.sha256(),
+                "sha256": self.text.sha256,
                 "prompt": self.text.prompt,
             },
             "state": {
