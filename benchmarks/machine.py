@@ -27,6 +27,7 @@ def set_threads(n: int) -> None:
     """Let every library use n threads, here and in all workers. Comes before NumPy's import."""
     for name in THREAD_VARIABLES:
         os.environ[name] = str(n)
+    import numpygpt.parallel  # noqa: F401  (it sets a variable, too: now, and for all workers)
 
 
 def forget_peak() -> None:

@@ -105,7 +105,9 @@ def load_run(folder: str | Path) -> SavedRun:
 
     Any damage to what is returned is found; AdamW's part of the file is not read.
     """
-    return _load(Path(folder), moments=False)
+    saved = _load(Path(folder), moments=False)
+    saved.model.eval()
+    return saved
 
 
 def resume_run(folder: str | Path) -> SavedRun:

@@ -21,7 +21,7 @@ A third thing is about the two kinds of threads together. OpenBLAS's threads wai
 product by spinning, for some 20 ms, and so hold the very cores that elementwise work could have: a
 small model's step takes up to 8% longer. `OPENBLAS_THREAD_TIMEOUT` sets that time (2^n clock ticks)
 and is read when NumPy is loaded, so this module, the package's first, sets it before that, unless
-the environment has it already.
+the environment has it already. A program that imports NumPy before numpygpt goes without.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "17")  # 0.03 ms: from one product to the next
 
-BLOCK_ELEMENTS = 1 << 16  # 256 KB of float32: three such blocks fit a 1 MB L2 cache
+BLOCK_ELEMENTS = 1 << 16  # 256 KB of float32: the few arrays that a kernel has in hand fit the L2
 ELEMENTS_PER_THREAD = 1 << 18  # below, handing work to a thread (0.1 ms) costs more than it saves
 
 

@@ -390,7 +390,7 @@ def test_chunks_of_the_loss_change_nothing(
 ) -> None:
     whole = _run(*_make("Head.loss"))
     monkeypatch.setattr(head, "ROWS", rows)
-    monkeypatch.setattr(head, "COLUMNS", columns)
+    monkeypatch.setattr(head, "VOCAB_ROWS", columns)
     for a, b in zip(whole, _run(*_make("Head.loss")), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 

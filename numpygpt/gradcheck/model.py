@@ -175,7 +175,7 @@ def _relative(analytic: float, numeric: float, norm: float, floor: float) -> flo
 
 
 def check_preset(name: str = "gpt2", rng: int | np.random.Generator = 0) -> Report:
-    """The directional derivative of a real GPT-2, in float64, on 32 random tokens.
+    """The directional derivative of a full-size GPT-2, in float64, on 32 random tokens.
 
     Parameters
     ----------

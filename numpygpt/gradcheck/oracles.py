@@ -9,7 +9,8 @@ oracles find the same derivative without it, one number theta at a time:
 In the first, h must be small for the first error and large for the second: 1e-5 is best, and
 leaves about 1e-10 (`numpygpt gradcheck --sweep` shows it). The second subtracts nothing, so h can
 be 1e-30 and the answer is right to the last digit; it asks of a forward that its formula also
-holds for complex numbers (no `abs`, no conjugate, no branch on a value).
+holds for complex numbers (no `abs`, no conjugate, no branch on a value; a maximum that cancels, as
+softmax's does, is no harm).
 
 What makes such a check worth something:
 

@@ -33,7 +33,8 @@ With dropout, P is replaced by A = P keep / (1 - p) in o and dv, and dP = (do v^
 delta is the same.
 
 Saved: q, k, v (one array), o, and for each row of S its log-sum-exp L = log sum_s exp(S[t,s]).
-Not P: P = exp(S - L) is one small product and one exp away, and grows with T squared.
+Not P: P = exp(S - L) is one small product and one exp away, and grows with T squared. (With
+dropout, keep does too, a byte a cell: it cannot be computed again.)
 
 Cost: 4 B T^2 C flops forward and 10 B T^2 C backward without the mask; queries are taken in blocks
 of rows, each against the keys up to its last row only, so that nearly half of that is never done.

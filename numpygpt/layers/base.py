@@ -12,8 +12,8 @@ The protocol, which every layer in this folder keeps:
 A `Parameter` is declared by its shape and how it starts. `initialize` then gives all parameters of
 a layer (or of a whole model: GPT is a layer too) memory in ONE flat array, and one more for their
 gradients; `p.data` and `p.grad` are views into the two. So zeroing, clipping, AdamW and saving are
-each one loop over one array. The gradients' array is made by the first backward: a model that only
-generates costs its weights and no more.
+each one pass over one array. The gradients' array is made when training first needs it: a model
+that only generates costs its weights and no more.
 """
 
 import copy

@@ -19,7 +19,7 @@ nothing.
 
 Saved: the ids.
 
-Cost: no flops forward; N C additions backward. Rows of tokens that did not occur are never touched.
+Cost: no flops forward; N C additions backward.
 
 Reference: Radford et al. 2019 (GPT-2): a table for tokens (wte) and one for positions (wpe).
 """

@@ -22,7 +22,7 @@ over j with weights g[j]:
     dbias = sum_n dy[n]                                             (C,)
 
 The two subtracted terms remove from g what the layer cannot pass on: adding a constant to x, or
-scaling it, does not change y.
+scaling it, does not change y (but for eps).
 
 Saved: x_hat and rstd. Not y: `recompute` makes it again from x_hat for the Linear that follows.
 

@@ -19,7 +19,7 @@ of every row n, and x[n,i] through y[n,o] of every output o, so
 Saved: x, for dW. Where x is the output of a layer that can compute it again at once from what that
 layer keeps anyway (LayerNorm, GELU), the Linear is given its `recompute` and saves nothing.
 
-Cost: 2 N I O flops forward and 4 N I O backward: nearly all the work of a GPT is in these lines.
+Cost: 2 N I O flops forward and 4 N I O backward: most of the work of a GPT is in these lines.
 
 Reference: Radford et al. 2019 (GPT-2), whose files store W as (in, out), too.
 """

@@ -1,7 +1,7 @@
 """The learning rate over time: a straight warm-up, then half a cosine down to a minimum.
 
     step < warmup:  lr = peak (step + 1) / (warmup + 1)
-    afterwards:     lr = minimum + (peak - minimum) (1 + cos(pi s)) / 2,   s from 0 to 1
+    afterwards:     lr = minimum + (peak - minimum) (1 + cos(pi s)) / 2,   s from 0 towards 1
 
 AdamW's running means know nothing in the first steps, so these are kept small; at the end, small
 steps let the weights settle.
