@@ -1,6 +1,7 @@
 """`numpygpt train`: whatever interrupts a run, it goes on to the same bits."""
 
 import csv
+import errno
 import os
 import resource
 import shutil
@@ -225,6 +226,22 @@ def test_where_nothing_can_be_written(here: Path, capsys: pytest.CaptureFixture[
         Path("locked").mkdir(mode=0o555)
         refused(capsys, train("--steps 2 --out locked/run"), "no folder for a run: Permission")
         refused(capsys, train("--steps 2 --out locked"), "cannot be written: Permission")
+
+
+def test_a_folder_that_has_become_read_only(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    assert train("--steps 2 --out run") == 0
+    capsys.readouterr()
+    before = Path("run/checkpoint.npz").read_bytes()
+    monkeypatch.setattr("numpygpt.files.open", refuse, raising=False)
+    assert resume("run --steps 3") == 2
+    assert "cannot be written: Read-only file system" in capsys.readouterr().err
+    assert Path("run/checkpoint.npz").read_bytes() == before
+    assert sorted(os.listdir("run")) == ["checkpoint.npz", "metrics.csv"]
 
 
 def test_a_text_too_short_leaves_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
