@@ -32,17 +32,12 @@ REAL = int | float | np.integer | np.floating  # a number that NumPy may have ma
 def probabilities(
     logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
 ) -> Array:
-    """What the next token is drawn from: logits (B, V) -> float64 probabilities (B, V)."""
+    """What the next token is drawn from: logits (B, V) -> float64 probabilities (B, V).
+
+    The temperature is above 0.
+    """
     z = logits.astype(np.float64)
-    top = z.max(axis=1, keepdims=True)
-    if not np.isfinite(top).all():
-        raise FloatingPointError(
-            "generate: expected finite logits, got nan or infinity; are the model's weights finite?"
-        )
-    if temperature == 0:
-        best: Array = np.arange(z.shape[1]) == z.argmax(axis=1)[:, None]
-        return best.astype(np.float64)
-    z -= top
+    z -= z.max(axis=1, keepdims=True)
     with np.errstate(over="ignore"):  # -inf is what a temperature near 0 has to give
         z /= temperature
     if top_k is not None and top_k < z.shape[1]:
@@ -88,8 +83,14 @@ def stream(
     rng = np.random.default_rng(rng)
 
     def choose(logits: Array) -> Array:
-        p = probabilities(logits, temperature, top_k, top_p)
-        return np.asarray(p.argmax(axis=1)) if temperature == 0 else draw(p, rng)
+        if not np.isfinite(logits.max(axis=1)).all():
+            raise FloatingPointError(
+                "generate: expected finite logits, got nan or infinity; "
+                "are the model's weights finite?"
+            )
+        if temperature == 0:
+            return np.asarray(logits.argmax(axis=1))
+        return draw(probabilities(logits, temperature, top_k, top_p), rng)
 
     return _steps(model, tokens.astype(np.int64), max_new_tokens, choose, eos_id, use_cache)
 
@@ -108,14 +109,10 @@ def _steps(
     window = tokens[:, -T:]
     new = window  # what the cache has not seen
     caches = model.new_caches(len(tokens)) if use_cache else None
-    was_training = model.training
     for _ in range(max_new_tokens):
-        model.eval()
-        try:
+        with model.evaluating():  # anything may happen to the model between two steps
             x = model.hidden(new, caches)
             ids = choose(model.head.forward(x[:, -1]))
-        finally:
-            model.train(was_training)
         if eos_id is not None:
             ids = np.where(done, eos_id, ids)
             done |= ids == eos_id

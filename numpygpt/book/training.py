@@ -88,10 +88,8 @@ def loaders(story: Verdict, rng: TorchRandom) -> tuple[Loader, Loader]:
 
 def mean_loss(model: GPT, loader: Loader, batches: int | None = None) -> float:
     """Mean loss over batches (all, or the first few) without dropout: ``calc_loss_loader``."""
-    was_training = model.training
-    model.eval()
-    losses = [model.loss(inputs, targets) for inputs, targets in islice(loader, batches)]
-    model.train(was_training)
+    with model.evaluating():
+        losses = [model.loss(inputs, targets) for inputs, targets in islice(loader, batches)]
     return float(np.mean(losses))
 
 

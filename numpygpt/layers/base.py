@@ -19,6 +19,7 @@ that only generates costs its weights and no more.
 import copy
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -233,6 +234,18 @@ class Layer(HasMemory):
     def eval(self: AnyLayer) -> AnyLayer:
         """Eval mode: no dropout, nothing saved."""
         return self.train(False)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """For a `with` block: eval mode inside it, and afterwards the mode that was before."""
+        was_training = self.training
+        if was_training:
+            self.eval()
+        try:
+            yield
+        finally:
+            if was_training:
+                self.train()
 
     # -- memory and values ----------------------------------------------------------------------
 

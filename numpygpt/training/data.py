@@ -115,11 +115,9 @@ def held_out_loss(model: GPT, data: Data, B: int, max_batches: int | None = None
         n = min(n, B * max_batches)
     windows = data.held_out[: n * T + 1].astype(np.int64)
     inputs, targets = windows[:-1].reshape(n, T), windows[1:].reshape(n, T)
-    was_training = model.training
-    model.eval()
-    total = sum(
-        model.loss(inputs[i : i + B], targets[i : i + B]) * len(inputs[i : i + B])
-        for i in range(0, n, B)
-    )
-    model.train(was_training)
+    with model.evaluating():
+        total = sum(
+            model.loss(inputs[i : i + B], targets[i : i + B]) * len(inputs[i : i + B])
+            for i in range(0, n, B)
+        )
     return total / n
