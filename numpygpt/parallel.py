@@ -3,8 +3,8 @@
 A layer writes its elementwise formula once, as a kernel over a block of rows, and `over_rows` runs
 it. Two things make that faster than the same NumPy calls on whole arrays:
 
-- **Blocks that fit the L2 cache.** GELU is about ten NumPy calls on one array. On a whole 12 MB
-  activation each call streams it from memory again; on 256 KB of it, only the first one does.
+- **Blocks that fit the cache.** GELU is about ten NumPy calls on one array. On a whole 12 MB
+  activation each call streams it from memory again; on a block of it, only the first one does.
 - **Threads.** NumPy's elementwise functions release the GIL, so two blocks run at the same time.
 
 Every thread takes the next block as soon as it is done with its last one, and the calling thread
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "17")  # 0.03 ms: from one product to the next
 
-BLOCK_ELEMENTS = 1 << 16  # 256 KB of float32: the few arrays that a kernel has in hand fit the L2
-ELEMENTS_PER_THREAD = 1 << 18  # below, handing work to a thread (0.1 ms) costs more than it saves
+# 2 MB of float32, about an L2 cache. Smaller blocks fit it better, but then the threads wait for
+# the GIL, which every NumPy call takes, and a hand-over (0.1 ms) costs more than it saves.
+BLOCK_ELEMENTS = 1 << 19
 
 
 def num_threads() -> int:
@@ -65,17 +66,20 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
     The kernel writes its results into some of the blocks it is given (they are views).
     """
     n_rows = len(arrays[0])
-    elements = max(a.size for a in arrays)
-    step = max(1, BLOCK_ELEMENTS * n_rows // max(1, elements))
+    n_blocks = min(n_rows, -(-sum(a.size for a in arrays) // BLOCK_ELEMENTS))
+    if n_blocks <= 1:
+        kernel(*arrays)
+        return
+    threads = min(num_threads(), n_blocks)
+    n_blocks += -n_blocks % threads  # as many for each thread
+    step = -(-n_rows // n_blocks)
     starts = iter(range(0, n_rows, step))  # shared by the threads: next() is atomic
 
     def work() -> None:
         for start in starts:
             kernel(*[a[start : start + step] for a in arrays])
 
-    n_blocks = -(-n_rows // step)
-    n_helpers = min(num_threads(), elements // ELEMENTS_PER_THREAD, n_blocks) - 1
-    helpers = [_pool(num_threads() - 1).submit(work) for _ in range(n_helpers)]
+    helpers = [_pool(num_threads() - 1).submit(work) for _ in range(threads - 1)]
     try:
         work()
     finally:

@@ -163,7 +163,6 @@ def test_block_size_and_threads_change_no_bit(
 ) -> None:
     monkeypatch.setenv("NUMPYGPT_NUM_THREADS", "1")
     alone = _run(*_make(case, dtype))
-    monkeypatch.setattr(parallel, "ELEMENTS_PER_THREAD", 1)
     for block, threads in ((1, "3"), (100, "2"), (777, "3")):
         monkeypatch.setattr(parallel, "BLOCK_ELEMENTS", block)
         monkeypatch.setenv("NUMPYGPT_NUM_THREADS", threads)

@@ -46,7 +46,6 @@ def test_adamw_is_the_formula(
     decay_all: bool, max_norm: float, tied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parallel, "BLOCK_ELEMENTS", 77)  # several blocks, and several threads
-    monkeypatch.setattr(parallel, "ELEMENTS_PER_THREAD", 100)
     monkeypatch.setenv("NUMPYGPT_NUM_THREADS", "2")
     model = GPT(GPTConfig(11, 6, 15, 3, 2, tie_weights=tied), 0, np.float64)
     rng = np.random.default_rng(2)

@@ -20,7 +20,6 @@ from numpygpt.parallel import num_threads, over_rows
 def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One row a block, two threads for any size, and a pool of this test's own."""
     monkeypatch.setattr(parallel, "BLOCK_ELEMENTS", 1)
-    monkeypatch.setattr(parallel, "ELEMENTS_PER_THREAD", 1)
     monkeypatch.setenv("NUMPYGPT_NUM_THREADS", "2")
     parallel._pool.cache_clear()
     yield
@@ -39,7 +38,6 @@ def add_one(x: Array, count: Array) -> None:
 def test_every_row_is_done_once(rows: int, width: int, block: int, threads: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parallel, "BLOCK_ELEMENTS", block)
-        patch.setattr(parallel, "ELEMENTS_PER_THREAD", 1)
         patch.setenv("NUMPYGPT_NUM_THREADS", str(threads))
         x, count = np.zeros((rows, width)), np.zeros(rows)
         sizes: list[int] = []
@@ -50,7 +48,7 @@ def test_every_row_is_done_once(rows: int, width: int, block: int, threads: int)
 
         over_rows(kernel, x, count)
     assert (x == 1).all() and (count == 1).all() and sum(sizes) == x.size
-    assert all(size <= max(block, width) for size in sizes)
+    assert all(size <= max(block, width) for size in sizes)  # (and count's elements beside it)
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -74,7 +72,7 @@ def test_little_work_stays_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("a pool was asked for")
 
     monkeypatch.setattr(parallel, "_pool", no_pool)
-    x = np.zeros(2 * parallel.ELEMENTS_PER_THREAD - 1, np.float32)
+    x = np.zeros(parallel.BLOCK_ELEMENTS // 2, np.float32)
     over_rows(add_one, x, np.zeros(len(x), np.float32))
     assert (x == 1).all()
 
