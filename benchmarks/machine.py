@@ -15,6 +15,7 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMPYGPT_NUM_THREADS",
 )
+STEERING = ("OPENBLAS_", "MKL_", "OMP_")  # these change what is measured, too
 
 
 def cores() -> int:
@@ -75,12 +76,21 @@ def _version(package: str) -> str:
         return "not installed"
 
 
+def _kernels() -> str:
+    """The processor that NumPy's BLAS takes this one for; each has its own matrix products."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return "unknown (install threadpoolctl to see)"
+    found = [library.get("architecture", "unknown") for library in threadpool_info()]
+    return " and ".join(found) or "unknown"
+
+
 def facts(packages: tuple[str, ...] = ()) -> dict[str, str]:
     """What a reader has to know to read the numbers; `packages` are those compared with."""
     import numpy as np
 
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    detail = str(blas.get("openblas configuration", ""))
     known = {
         "cpu": _cpu(),
         "cores": str(cores()),
@@ -89,6 +99,13 @@ def facts(packages: tuple[str, ...] = ()) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "blas": f"{blas.get('name')} {blas.get('version')}" + (f" ({detail})" if detail else ""),
+        "blas": f"{blas.get('name')} {blas.get('version')}",
+        "kernels": _kernels(),
+        "variables": " ".join(
+            f"{name}={value}"
+            for name, value in sorted(os.environ.items())
+            if name.startswith(STEERING) and name not in THREAD_VARIABLES
+        )
+        or "none",
     }
     return known | {package: _version(package) for package in packages}

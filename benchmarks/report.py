@@ -102,7 +102,7 @@ class Run:
             "",
             f"Measured on {m['cpu']}, {m['cores']} cores, {m['threads']} threads for everybody, "
             f"{m['memory']}; Python {m['python']}, NumPy {m['numpy']} with "
-            f"{m['blas'].split(' (')[0]}, {', '.join(packages)}. Medians of "
+            f"{m['blas']} ({m['kernels']} kernels), {', '.join(packages)}. Medians of "
             f"{min(int(row['pairs']) for row in rows)} rounds, with the least and the most.",
         ]
         return "\n".join(lines)

@@ -145,6 +145,11 @@ def compared_run() -> Run:
     return Run(machine.facts(("torch",)), [Table("compare", "", [row])])
 
 
+def test_facts_tell_what_steers_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert "OPENBLAS_CORETYPE=Haswell" in machine.facts()["variables"].split()
+
+
 def test_goals_say_what_was_met() -> None:
     rows = goals.run(compared_run().tables).rows
     assert [(row["measured"], row["met"]) for row in rows] == [
