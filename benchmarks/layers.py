@@ -16,7 +16,7 @@ from benchmarks.report import Table, Value
 from benchmarks.timing import in_turns
 from numpygpt import AdamW, GPTConfig
 from numpygpt.layers.attention import CausalSelfAttention
-from numpygpt.layers.base import Array, Layer, Parameter
+from numpygpt.layers.base import Layer
 from numpygpt.layers.block import Block
 from numpygpt.layers.embedding import Embedding
 from numpygpt.layers.feedforward import FeedForward
@@ -24,6 +24,7 @@ from numpygpt.layers.gelu import GELU
 from numpygpt.layers.head import Head
 from numpygpt.layers.layernorm import LayerNorm
 from numpygpt.layers.linear import Linear
+from numpygpt.layers.parameter import Array, Parameter
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ The letters of all shapes:
 """
 
 import numpygpt.parallel  # noqa: F401  (before NumPy: see there)
+from numpygpt.config import GPTConfig
 from numpygpt.generate import generate
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.training.optim import AdamW
 
 __all__ = ["GPT", "AdamW", "GPTConfig", "generate"]

@@ -24,7 +24,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from numpygpt.files import CheckpointError
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 
 BLOCK = 1 << 20  # bytes read, and summed while the cache holds them, at a time
 VERSION = 45  # of zip, the first with 64-bit sizes, which are used always

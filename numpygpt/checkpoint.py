@@ -26,9 +26,10 @@ import numpy as np
 import tiktoken
 
 from numpygpt.archive import Reader, Writer
+from numpygpt.config import GPTConfig
 from numpygpt.files import CheckpointError, write_whole
-from numpygpt.gpt import GPT, GPTConfig
-from numpygpt.layers.base import Array
+from numpygpt.gpt import GPT
+from numpygpt.layers.parameter import Array
 from numpygpt.text.tokenizer import MAX_FILE_BYTES, encoding_from_json, encoding_to_json
 from numpygpt.training.optim import AdamW
 
@@ -78,7 +79,14 @@ def save_run(
     CheckpointError
         If it cannot be written, or what was written is not what is read back. The last
         checkpoint is whole then, and nothing of the new one is left.
+    TypeError
+        If the model is not float32, which a run's model is.
     """
+    if model.flat.data.dtype != np.float32:
+        raise TypeError(
+            f"save_run: expected a model of dtype float32, got {model.flat.data.dtype}; "
+            "use model.astype(np.float32)"
+        )
     path = Path(folder) / CHECKPOINT
     flats = {WEIGHTS: model.flat.data}
     if optimizer is not None:

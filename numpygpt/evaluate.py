@@ -22,7 +22,7 @@ import numpy as np
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
 
 BATCH_TOKENS = 2048  # windows run together up to so many tokens

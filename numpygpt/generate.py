@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from numpygpt.gpt import GPT, batch_of_ids
-from numpygpt.layers.base import Array
 from numpygpt.layers.embedding import check_ids
+from numpygpt.layers.parameter import Array
 
 REAL = int | float | np.integer | np.floating  # a number that NumPy may have made
 

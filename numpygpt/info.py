@@ -1,6 +1,7 @@
 """What a model costs: parameters by part, memory, and arithmetic a token."""
 
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.layers.base import Layer
 from numpygpt.layers.head import ROWS
 

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from numpygpt.checkpoint import CheckpointError
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 
 FILES = 10_000
 MEMORY = 256  # MiB beyond what the first load took; hypothesis itself takes half of it

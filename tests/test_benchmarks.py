@@ -14,7 +14,7 @@ from benchmarks.demand import demand
 from benchmarks.report import Run, Table, against
 from benchmarks.work import DECODE, FORWARD, GPT2, TRAINING, Work, prepare, shrink
 from benchmarks.worker import workers
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 
 TRAIN = shrink(TRAINING[0])
 

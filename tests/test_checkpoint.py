@@ -79,6 +79,13 @@ def test_loading_costs_the_weights_and_no_more(tmp_path: Path) -> None:
     assert peak < 1.05 * size
 
 
+def test_a_model_that_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    model, _ = trained()
+    with pytest.raises(TypeError, match="expected a model of dtype float32, got float64; use"):
+        save_run(tmp_path, model.astype(np.float64), byte_encoding(), {})
+    assert not list(tmp_path.iterdir())
+
+
 def test_generation_needs_no_optimiser_but_resuming_does(tmp_path: Path) -> None:
     model, _ = trained()
     save_run(tmp_path, model, byte_encoding(), {})

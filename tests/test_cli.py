@@ -12,7 +12,7 @@ import pytest
 
 from numpygpt import __version__
 from numpygpt.cli import build_parser, main
-from numpygpt.gpt import PRESETS, GPTConfig
+from numpygpt.config import PRESETS, GPTConfig
 from numpygpt.options import described_fields
 from numpygpt.training.loop import TrainConfig
 

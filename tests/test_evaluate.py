@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 
+from numpygpt.config import GPTConfig
 from numpygpt.evaluate import evaluate, report, windows
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding, encode_text
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.gradcheck import check_layer, check_model
 from numpygpt.gradcheck.oracles import draw_parameters
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.training.optim import AdamW
 
 B, T, H, D, V, L = 2, 5, 3, 7, 11, 2

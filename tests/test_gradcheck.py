@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import numpygpt
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.gradcheck import check_layer, check_model, gradcheck_command, sweep_steps, table
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.gradcheck.table import HeadLoss
 from numpygpt.layers import Block, Dropout, Layer, Parameter
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 
 B, T, H, D, V = 2, 5, 3, 7, 11
 C = H * D
@@ -334,7 +335,14 @@ def test_the_command_says_whether_all_passed(monkeypatch: pytest.MonkeyPatch) ->
     lines: list[str] = []
     assert gradcheck_command(print=lines.append) is True
     assert lines[-1] == "All passed."
-    for name in ("Linear", "LayerNorm", "attention.qkv.W", "Head, loss", "untied"):
+    for name in (
+        "Linear",
+        "LayerNorm",
+        "attention.qkv.W",
+        "Head, loss",
+        "untied",
+        "Head, loss, 515 tokens",
+    ):
         assert any(name in line for line in lines)
     wrong = planted("layers/linear", ("rows @ self.W.data.T", "2 * rows @ self.W.data.T"))
     monkeypatch.setattr(table, "Linear", wrong.Linear)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.info import activation_floats, describe, forward_flops
 
 STATM = Path("/proc/self/statm")

@@ -29,7 +29,7 @@ from numpygpt.layers import (
     attention,
     head,
 )
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 
 B, T, H, D, V = 2, 5, 3, 7, 11
 C = H * D

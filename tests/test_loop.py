@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from numpygpt import GPT, GPTConfig
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
 from numpygpt.layers.dropout import Dropout
+from numpygpt.layers.parameter import Array
 from numpygpt.text.tokenizer import byte_encoding
 from numpygpt.training.data import Data
 from numpygpt.training.loop import TrainConfig, Trainer
@@ -94,6 +95,7 @@ def test_restored_it_goes_on_bit_for_bit() -> None:
         ({"steps": 0}, "expected steps at least 1, got 0"),
         ({"learning_rate": math.nan}, "expected learning_rate at least 0, got nan"),
         ({"save_every": -1}, "expected save_every at least 0, got -1"),
+        ({"learning_rate": 1e-4}, "min_learning_rate at most learning_rate, 0.0001, got 0.0003"),
     ],
 )
 def test_options_that_make_no_sense(wrong: dict[str, Any], reason: str) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from numpygpt import parallel
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.layers import Linear
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.training import optim
 from numpygpt.training.optim import AdamW, clip_scale, grad_norm
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numpygpt import parallel
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.parallel import num_threads, over_rows
 
 

@@ -14,9 +14,10 @@ pytest.importorskip("safetensors", reason="needs the extra [hf]")
 from safetensors.numpy import load_file, save_file
 
 from numpygpt.checkpoint import CheckpointError
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.pretrained.fine_tune import starting_point
 from numpygpt.pretrained.tokenizer import _characters
 

@@ -17,7 +17,8 @@ import pytest
 
 from numpygpt.checkpoint import CheckpointError
 from numpygpt.cli import main
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 
 hub = pytest.importorskip("huggingface_hub", reason="needs the extra [hf]")
 pytest.importorskip("safetensors", reason="needs the extra [hf]")

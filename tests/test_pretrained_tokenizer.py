@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from numpygpt.checkpoint import CheckpointError
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.pretrained.tokenizer import _characters, pretrained_encoding
 from numpygpt.text.bpe import END_OF_TEXT
 from numpygpt.text.gpt2_files import FILES, cache_folder

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import layout
 
 torch = pytest.importorskip("torch", reason="needs the extra [bench]")

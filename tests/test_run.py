@@ -15,7 +15,7 @@ import pytest
 
 from numpygpt.checkpoint import CHECKPOINT, load_run, resume_run
 from numpygpt.cli import main
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.training import folder as folders
 from numpygpt.training.loop import Trainer
 from numpygpt.training.run import Run

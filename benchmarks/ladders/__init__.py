@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.report import Table, Value
 from benchmarks.timing import in_turns
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 
 Result = Array | tuple[Array, ...]
 Rung = tuple[str, Callable[[], Result]]

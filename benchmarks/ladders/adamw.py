@@ -4,8 +4,8 @@ import numpy as np
 
 from benchmarks.ladders import Result, Rung, random
 from numpygpt import AdamW
-from numpygpt.layers.base import Array, Parameter
 from numpygpt.layers.block import Block
+from numpygpt.layers.parameter import Array, Parameter
 
 LR, B1, B2, EPS, WD = 3e-4, 0.9, 0.999, 1e-8, 0.1
 BLOCK = 1 << 15

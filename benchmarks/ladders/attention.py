@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from benchmarks.ladders import Result, Rung, random
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.parallel import over_rows
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.ladders import Result, Rung
 from numpygpt import GPT, GPTConfig, generate
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 
 SMALL = GPTConfig(vocab_size=8192, context_length=128, n_embd=384, n_head=6, n_layer=4)
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from benchmarks.ladders import Result, Rung, random
-from numpygpt.layers.base import Array
 from numpygpt.layers.embedding import Embedding
+from numpygpt.layers.parameter import Array
 
 
 def rungs(quick: bool = False) -> list[Rung]:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from benchmarks.ladders import Result, Rung, random
-from numpygpt.layers.base import Array
 from numpygpt.layers.gelu import GELU
+from numpygpt.layers.parameter import Array
 
 K = float(np.sqrt(2 / np.pi))  # a Python float: a NumPy float64 would widen every array
 A = 0.044715

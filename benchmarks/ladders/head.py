@@ -8,8 +8,8 @@ time they never exist as a whole.
 import numpy as np
 
 from benchmarks.ladders import Result, Rung, random
-from numpygpt.layers.base import Array, Parameter
 from numpygpt.layers.head import Head
+from numpygpt.layers.parameter import Array, Parameter
 
 
 def rungs(quick: bool = False) -> list[Rung]:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from benchmarks.ladders import Result, Rung, random
-from numpygpt.layers.base import Array
 from numpygpt.layers.layernorm import LayerNorm
+from numpygpt.layers.parameter import Array
 
 EPS = 1e-5
 BLOCK = 64  # rows

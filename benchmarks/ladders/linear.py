@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from benchmarks.ladders import Result, Rung, random
-from numpygpt.layers.base import Array
 from numpygpt.layers.linear import Linear
+from numpygpt.layers.parameter import Array
 
 
 def rungs(quick: bool = False) -> list[Rung]:

@@ -24,11 +24,13 @@ import numpy.typing as npt
 from numpygpt.book.model import BOOK, SEED, book_model
 from numpygpt.book.torch_init import draw_linear
 from numpygpt.book.torch_random import TorchRandom
+from numpygpt.config import GPTConfig
 from numpygpt.generate import generate
-from numpygpt.gpt import GPT, GPTConfig
-from numpygpt.layers.base import Array, Layer
+from numpygpt.gpt import GPT
+from numpygpt.layers.base import Layer
 from numpygpt.layers.gelu import GELU
 from numpygpt.layers.linear import Linear
+from numpygpt.layers.parameter import Array
 
 WIDTHS = (3, 3, 3, 3, 3, 1)  # five layers; only the last one changes the width
 LARGER = ("gpt2-medium", "gpt2-large", "gpt2-xl")

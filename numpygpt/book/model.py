@@ -21,7 +21,8 @@ from __future__ import annotations
 
 from numpygpt.book.torch_init import draw_linear, linear_bias, linear_bound, linear_weight
 from numpygpt.book.torch_random import TorchRandom
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.layers.block import Block
 from numpygpt.layers.layernorm import LayerNorm
 from numpygpt.layers.linear import Linear

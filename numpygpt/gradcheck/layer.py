@@ -17,7 +17,8 @@ from numpygpt.gradcheck.oracles import (
     draw_parameters,
 )
 from numpygpt.gradcheck.report import Report, Row
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
+from numpygpt.layers.parameter import Array
 
 TOLERANCE, COMPLEX_TOLERANCE = 1e-7, 1e-12
 NEGLIGIBLE = 1e-6  # an array all of whose derivatives are below this part of the largest is "0"

@@ -28,11 +28,12 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.gradcheck.layer import NEGLIGIBLE
 from numpygpt.gradcheck.oracles import COMPLEX_H, H, rewinder
 from numpygpt.gradcheck.report import Report, Row
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 
 TOLERANCE, COMPLEX_TOLERANCE = 1e-7, 1e-11
 RESOLVED = 0.1  # the part of the whole gradient that central differences resolve to the tolerance

@@ -32,7 +32,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
+from numpygpt.layers.parameter import Array
 
 H = 1e-5  # the step of central differences
 COMPLEX_H = 1e-30  # the complex step

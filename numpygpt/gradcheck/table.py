@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.gradcheck.layer import check_layer
 from numpygpt.gradcheck.model import check_model, check_preset
 from numpygpt.gradcheck.oracles import (
@@ -27,10 +28,12 @@ from numpygpt.layers import (
     Linear,
     Parameter,
 )
-from numpygpt.layers.base import Array
+from numpygpt.layers.head import ROWS
+from numpygpt.layers.parameter import Array
 
 B, T, H, D, V = 2, 5, 3, 7, 11  # odd or prime, and all different: no transposed axis can hide
 C = H * D
+T_LONG = ROWS + 3
 
 
 class HeadLoss(Layer):
@@ -85,8 +88,19 @@ def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
         ("Head, loss", HeadLoss(Head(Parameter(V, C)), ids), x),
     ]
     for title, layer, x in cases:
-        dy = 1.0 if isinstance(layer, HeadLoss) else None
-        yield Report(title, check_layer(layer, x, rng, dy=dy).rows)
+        yield _report(title, layer, x, rng)
+    # Long texts, which attention and the head cut into blocks: some entries of each array.
+    x, ids = rng.standard_normal((1, T_LONG, H)), rng.integers(V, size=(1, T_LONG))
+    yield _report(f"CausalSelfAttention, {T_LONG} tokens", CausalSelfAttention(H, H), x, rng, 20)
+    head = HeadLoss(Head(Parameter(V, H)), ids)
+    yield _report(f"Head, loss, {T_LONG} tokens", head, x, rng, 20)
+
+
+def _report(
+    title: str, layer: Layer, x: Array, rng: np.random.Generator, entries: int | None = None
+) -> Report:
+    dy = 1.0 if isinstance(layer, HeadLoss) else None
+    return Report(title, check_layer(layer, x, rng, dy=dy, entries=entries).rows)
 
 
 def model_checks(rng: np.random.Generator) -> Iterator[Report]:

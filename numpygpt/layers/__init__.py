@@ -5,7 +5,7 @@ block, head. The shape letters are explained in `numpygpt/__init__.py`.
 """
 
 from numpygpt.layers.attention import CausalSelfAttention, KeyValueCache
-from numpygpt.layers.base import Layer, Parameter
+from numpygpt.layers.base import Layer
 from numpygpt.layers.block import Block
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.embedding import Embedding
@@ -14,6 +14,7 @@ from numpygpt.layers.gelu import GELU
 from numpygpt.layers.head import Head
 from numpygpt.layers.layernorm import LayerNorm
 from numpygpt.layers.linear import Linear
+from numpygpt.layers.parameter import Parameter
 
 __all__ = [
     "GELU",

@@ -49,9 +49,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.linear import Linear
+from numpygpt.layers.parameter import Array
 from numpygpt.parallel import over_rows
 
 QUERY_ROWS = 128  # rows of S computed at a time: smaller skips more of the mask, larger feeds BLAS

@@ -25,10 +25,11 @@ Reference: He et al. 2016 (residuals); Radford et al. 2019, section 2.3 (the nor
 """
 
 from numpygpt.layers.attention import CausalSelfAttention, KeyValueCache
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.feedforward import FeedForward
 from numpygpt.layers.layernorm import LayerNorm
+from numpygpt.layers.parameter import Array
 
 
 class Block(Layer):

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
+from numpygpt.layers.parameter import Array
 
 
 class Dropout(Layer):

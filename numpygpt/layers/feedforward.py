@@ -21,9 +21,10 @@ Reference: Vaswani et al. 2017, section 3.3, with GELU for ReLU as in GPT-2.
 
 from collections.abc import Callable
 
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
 from numpygpt.layers.gelu import GELU
 from numpygpt.layers.linear import Linear
+from numpygpt.layers.parameter import Array
 
 
 class FeedForward(Layer):

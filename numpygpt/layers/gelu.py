@@ -32,7 +32,8 @@ import math
 
 import numpy as np
 
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
+from numpygpt.layers.parameter import Array
 from numpygpt.parallel import over_rows
 
 K = math.sqrt(2 / math.pi)

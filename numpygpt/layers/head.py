@@ -33,8 +33,9 @@ Reference: Radford et al. 2019; the tie: Press and Wolf 2017.
 
 import numpy as np
 
-from numpygpt.layers.base import Array, Layer, Parameter
+from numpygpt.layers.base import Layer
 from numpygpt.layers.embedding import check_ids
+from numpygpt.layers.parameter import Array, Parameter
 from numpygpt.parallel import over_rows
 
 ROWS = 512  # rows of logits alive at a time

@@ -28,7 +28,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from numpygpt.layers.base import Array, Layer, Parameter
+from numpygpt.layers.base import Layer
+from numpygpt.layers.parameter import Array, Parameter
 from numpygpt.parallel import over_rows
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from numpygpt.checkpoint import CheckpointError
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.pretrained.layout import quote
 
 MAX_HEADER = 8_000_000  # bytes: gpt2-xl's has 50,000

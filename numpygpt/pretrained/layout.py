@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from reprlib import Repr
 from typing import Any
 
-from numpygpt.gpt import GPTConfig
+from numpygpt.config import GPTConfig
 
 # A file may hold the causal mask of each block (older versions of transformers wrote it).
 MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")

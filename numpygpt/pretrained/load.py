@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from numpygpt.checkpoint import CheckpointError
-from numpygpt.gpt import GPT, GPTConfig
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.pretrained import layout
 from numpygpt.pretrained.files import STORED, Tensor, read_header
 

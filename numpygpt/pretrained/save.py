@@ -10,7 +10,7 @@ import numpy as np
 
 from numpygpt.files import write_whole
 from numpygpt.gpt import GPT
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import layout
 from numpygpt.pretrained.files import missing_extra
 from numpygpt.pretrained.load import CONFIG, WEIGHTS

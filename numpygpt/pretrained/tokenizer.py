@@ -10,7 +10,7 @@ from pathlib import Path
 import tiktoken
 
 from numpygpt.checkpoint import CheckpointError
-from numpygpt.gpt import GPTConfig
+from numpygpt.config import GPTConfig
 from numpygpt.pretrained.hub import VOCABULARY
 from numpygpt.pretrained.load import read_object
 from numpygpt.text.bpe import END_OF_TEXT, encoding_of

@@ -14,7 +14,7 @@ import numpy as np
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import utf8
 from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from numpygpt.layers.base import Layer, Parameter
+from numpygpt.layers.base import Layer
+from numpygpt.layers.parameter import Parameter
 
 
 class Found(Exception):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numpygpt.gpt import GPT
-from numpygpt.layers.base import Array
+from numpygpt.layers.parameter import Array
 from numpygpt.training.data import Data, held_out_loss
 from numpygpt.training.diagnose import where_not_finite
 from numpygpt.training.optim import AdamW, clip_scale, grad_norm
@@ -83,6 +83,11 @@ class TrainConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"TrainConfig: expected {name} at least 0, got {value}")
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError(
+                "TrainConfig: expected min_learning_rate at most learning_rate, "
+                f"{self.learning_rate:g}, got {self.min_learning_rate:g}"
+            )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ import math
 
 import numpy as np
 
-from numpygpt.layers.base import Array, Layer
+from numpygpt.layers.base import Layer
+from numpygpt.layers.parameter import Array
 from numpygpt.parallel import over_rows
 
 NORM_BLOCK = 1 << 20

@@ -1,0 +1,80 @@
+"""The shape of a GPT, and the shapes that GPT-2 was released in."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+PRESETS = {  # C, H, L
+    "gpt2": (768, 12, 12),
+    "gpt2-medium": (1024, 16, 24),
+    "gpt2-large": (1280, 20, 36),
+    "gpt2-xl": (1600, 25, 48),
+}
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a GPT. The defaults are the released GPT-2 small's.
+
+    Attributes
+    ----------
+    vocab_size : int
+        Tokens in the vocabulary, V.
+    context_length : int
+        Tokens that the model can look back at: the longest T.
+    n_embd : int
+        Width: the numbers that stand for a token, C.
+    n_head : int
+        Attention heads in a block, H; C must be divisible by it.
+    n_layer : int
+        Blocks, one on top of the other, L.
+    dropout : float
+        Probability with which training sets a number of the embeddings, the attention weights and
+        both branches of each block to zero.
+    qkv_bias : bool
+        Whether the query, key and value projections have biases.
+    tie_weights : bool
+        Whether the head is the token embedding.
+    """
+
+    vocab_size: int = 50257
+    context_length: int = 1024
+    n_embd: int = 768
+    n_head: int = 12
+    n_layer: int = 12
+    dropout: float = 0.0
+    qkv_bias: bool = True
+    tie_weights: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, np.generic):  # NumPy's numbers serve as well, but JSON has none
+                object.__setattr__(self, name, value.item())
+        for name in ("vocab_size", "context_length", "n_embd", "n_head", "n_layer"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"GPTConfig: expected {name} a whole number from 1, got {value!r}")
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"GPTConfig: expected n_embd divisible by n_head, got {self.n_embd} and "
+                f"{self.n_head}"
+            )
+        if not (isinstance(self.dropout, float | int) and 0 <= self.dropout < 1):
+            raise ValueError(f"GPTConfig: expected 0 <= dropout < 1, got {self.dropout!r}")
+        for name in ("qkv_bias", "tie_weights"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(
+                    f"GPTConfig: expected {name} True or False, got {getattr(self, name)!r}"
+                )
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> "GPTConfig":
+        """One of gpt2, gpt2-medium, gpt2-large, gpt2-xl, with fields changed by keyword."""
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")
+        unknown = set(changes) - {field.name for field in fields(cls)}
+        if unknown:
+            raise TypeError(f"GPTConfig has no field {', '.join(sorted(unknown))}")
+        n_embd, n_head, n_layer = PRESETS[name]
+        return replace(cls(n_embd=n_embd, n_head=n_head, n_layer=n_layer), **changes)
