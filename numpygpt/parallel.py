@@ -19,9 +19,10 @@ thread, and BLAS threads them itself.
 
 A third thing is about the two kinds of threads together. OpenBLAS's threads wait for their next
 product by spinning, for some 20 ms, and so hold the very cores that elementwise work could have: a
-small model's step takes up to 8% longer. `OPENBLAS_THREAD_TIMEOUT` sets that time (2^n clock ticks)
-and is read when NumPy is loaded, so this module, the package's first, sets it before that, unless
-the environment has it already. A program that imports NumPy before numpygpt goes without.
+step takes up to 8% longer. Asleep too early, they have to be woken for each small product, which
+costs a generated token as much. `OPENBLAS_THREAD_TIMEOUT` sets that time (2^n clock ticks) and is
+read when NumPy is loaded, so this module, the package's first, sets it before that, unless the
+environment has it already. A program that imports NumPy before numpygpt goes without.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "17")  # 0.03 ms: from one product to the next
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms: from one product to the next
 
 # 2 MB of float32, about an L2 cache. Smaller blocks fit it better, but then the threads wait for
 # the GIL, which every NumPy call takes, and a hand-over (0.1 ms) costs more than it saves.
