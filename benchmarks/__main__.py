@@ -15,6 +15,7 @@ SECTIONS = {  # those that a plain run leaves out are marked
     "limits": "what the machine can do",
     "layers": "each layer, forward and backward",
     "training": "the training step and the forward pass, with peak memory",
+    "split": "where a training step's time goes",
     "decode": "generation with and without the cache",
     "growth": "time and memory against T, B and model size",
     "ladders": "how each layer got fast, one change at a time *",
@@ -58,7 +59,18 @@ def sections(args: argparse.Namespace) -> list[str]:
 
 def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
     """The run, so far empty, and then each section's table as it is measured."""
-    from benchmarks import compare, decode, goals, growth, ladders, layers, limits, timing, training
+    from benchmarks import (
+        compare,
+        decode,
+        goals,
+        growth,
+        ladders,
+        layers,
+        limits,
+        split,
+        timing,
+        training,
+    )
     from benchmarks.report import Run
 
     def tell(line: str) -> None:
@@ -70,6 +82,7 @@ def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
         "limits": lambda: limits.run(quick),
         "layers": lambda: layers.run(quick),
         "training": lambda: training.run(quick, text, tell),
+        "split": lambda: split.run(quick, text, tell),
         "decode": lambda: decode.run(quick, text, tell),
         "growth": lambda: growth.run(quick, text, tell),
         "ladders": lambda: ladders.run(quick, text, tell),

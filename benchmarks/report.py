@@ -85,8 +85,8 @@ class Run:
         if not rows:
             raise ValueError("--markdown: expected a run with --compare, got one without")
         lines = [
-            "| | against | numpygpt | the other | speed | peak memory |",
-            "| --- | --- | ---: | ---: | ---: | ---: |",
+            "| | against | numpygpt | the other | speed | peak memory | share of the limit |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
         ]
         for row in rows:
             r = {name: show(value) for name, value in row.items()}
@@ -94,7 +94,8 @@ class Run:
                 f"| {r['what']} | {r['against']} | {seconds(row['numpygpt s'])} "
                 f"| {seconds(row['other s'])} "
                 f"| **{float(row['speed']):.2f}x** ({r['least']} to {r['most']}) "
-                f"| {r['numpygpt MB']} against {r['other MB']} MB: {float(row['memory']):.2f}x |"
+                f"| {r['numpygpt MB']} against {r['other MB']} MB: {float(row['memory']):.2f}x "
+                f"| {float(row['share']):.2f} of {r['limit']} |"
             )
         m = self.machine
         packages = [f"{name} {m[name]}" for name in ("torch", "transformers") if name in m]

@@ -2,13 +2,14 @@
 
 import importlib.util
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import compare, decode, goals, growth, ladders, limits, machine
+from benchmarks import compare, decode, goals, growth, ladders, limits, machine, split
 from benchmarks.__main__ import SECTIONS, build_parser, main, sections
 from benchmarks.demand import demand
 from benchmarks.report import Run, Table, against
@@ -45,6 +46,20 @@ def test_quick_run_is_kept_shown_and_compared(
     compared = capsys.readouterr().out.removeprefix(printed).splitlines()
     rows = [line for line in compared if line.startswith(("layers:", "training:", "decode:"))]
     assert len(rows) > 20 and all(line.endswith(" 1.00") for line in rows)
+
+
+def test_split_counts_each_second_once_and_leaves_the_layers_as_they_were() -> None:
+    before = [vars(kind).copy() for kind in split.KINDS]
+    start = time.perf_counter()
+    rows = split.measure(TRAIN, 3)
+    elapsed = time.perf_counter() - start
+    assert [vars(kind) for kind in split.KINDS] == before
+    *parts, step = rows
+    assert {"Linear", "Head", "AdamW"} <= {str(row["what"]).split(": ")[1] for row in parts}
+    assert float(step["ms"]) == pytest.approx(sum(float(row["ms"]) for row in parts))
+    assert 0 < float(step["ms"]) < elapsed * 1e3 / 3
+    whole = TRAINING[-1]
+    assert sum(split.products(whole).values()) == pytest.approx(whole.flops(), rel=0.01)
 
 
 def test_against_divides_new_by_old_and_names_other_machines() -> None:
@@ -169,7 +184,7 @@ def test_sections_by_default_on_demand_and_by_name() -> None:
     def chosen(*arguments: str) -> list[str]:
         return sections(build_parser().parse_args(arguments))
 
-    assert chosen() == ["limits", "layers", "training", "decode", "growth"]
+    assert chosen() == ["limits", "layers", "training", "split", "decode", "growth"]
     assert chosen("--compare") == [*chosen(), "compare", "large"]
     assert chosen("--only", "ladders") == ["ladders"]
     assert set(SECTIONS) >= set(chosen("--compare"))

@@ -1,0 +1,117 @@
+"""Where a training step's time goes: each kind of layer by itself, without the layers inside it.
+
+A Linear inside attention counts as Linear; what is left to attention is what it does with q, k and
+v. Beside each stands the time that its matrix products would take at the sgemm peak. What lies
+between the two is the price of everything else: of small or narrow products, of passes over
+memory, and of calls.
+"""
+
+import functools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
+from typing import Any
+
+from benchmarks.limits import sgemm_peak
+from benchmarks.report import Table, Value
+from benchmarks.work import TRAINING, Work, prepare, shrink
+from numpygpt import GPT, AdamW, layers
+
+WATCHED = ("forward", "backward", "loss", "recompute", "step")
+KINDS = (
+    layers.Linear,
+    layers.Head,
+    layers.CausalSelfAttention,
+    layers.GELU,
+    layers.LayerNorm,
+    AdamW,
+    layers.Embedding,
+    layers.FeedForward,
+    layers.Block,
+    layers.Dropout,
+    GPT,
+)
+STEPS = 4  # timed ones, after an untimed first
+
+
+def products(work: Work) -> dict[str, float]:
+    """Each kind's share of `work.flops()`."""
+    c, N = work.config, work.batch * work.tokens
+    L, C = c.n_layer, c.n_embd
+    return {
+        "Linear": 6.0 * N * 12 * L * C * C,
+        "Head": 6.0 * N * c.vocab_size * C,
+        "CausalSelfAttention": 6.0 * N * L * C * work.tokens,
+    }
+
+
+@contextmanager
+def watched() -> Iterator[dict[str, float]]:
+    """Seconds by kind, of all calls in the `with` block; models have to be made inside it."""
+    seconds: dict[str, float] = defaultdict(float)
+    inside = [0.0]  # for each call that is under way: seconds of the watched calls in it
+
+    def timed(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            inside.append(0.0)
+            start = time.perf_counter()
+            result = method(*args, **kwargs)
+            whole = time.perf_counter() - start
+            seconds[kind] += whole - inside.pop()
+            inside[-1] += whole
+            return result
+
+        return run
+
+    originals = [(kind, name, vars(kind)[name]) for kind in KINDS for name in WATCHED
+                 if name in vars(kind)]  # fmt: skip
+    try:
+        for kind, name, method in originals:
+            setattr(kind, name, timed(kind.__name__, method))
+        yield seconds
+    finally:
+        for kind, name, method in originals:
+            setattr(kind, name, method)
+
+
+def measure(work: Work, steps: int = STEPS) -> list[dict[str, Value]]:
+    """A row for each kind, the longest first, and one for the step."""
+    with watched() as seconds:
+        turn = prepare(work)
+        turn()
+        turns = []
+        for _ in range(steps):
+            seconds.clear()
+            turn()
+            turns.append(dict(seconds))
+    n, peak = work.steps, sgemm_peak() * 1e9
+    own = {kind: median(turn[kind] for turn in turns) / n for kind in turns[0]}
+    whole = sum(own.values())
+    flops = products(work)
+    rows = [*sorted(own.items(), key=lambda item: -item[1]), ("step", whole)]
+    flops["step"] = sum(flops.values())
+    return [
+        {
+            "what": f"{work.name}: {kind}",
+            "ms": time_in * 1e3,
+            "of the step": time_in / whole,
+            "products ms": flops.get(kind, 0.0) / peak * 1e3,
+        }
+        for kind, time_in in rows
+    ]
+
+
+def run(
+    quick: bool = False, wanted: str = "", tell: Callable[[str], None] = lambda line: None
+) -> Table:
+    """The training steps of a very small model and of GPT-2 small."""
+    rows = []
+    for work in TRAINING:
+        if wanted in work.name and (wanted or work.name in ("nano, 12x64", "GPT-2 124M, 4x256")):
+            tell(work.name)
+            rows += measure(shrink(work) if quick else work, 1 if quick else STEPS)
+    return Table("split", "a training step by kind of layer, without the layers inside each; "
+                 "products: what its flops take at the sgemm peak.", rows)  # fmt: skip
