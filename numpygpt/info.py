@@ -13,7 +13,7 @@ def activation_floats(config: GPTConfig, B: int, T: int) -> int:
     C, H, L, V, N = config.n_embd, config.n_head, config.n_layer, config.vocab_size, B * T
     norm = C + 1  # x_hat and rstd
     attention = 4 * C + H  # q, k, v and o; one log-sum-exp a head
-    feedforward = 4 * C  # h
+    feedforward = 8 * C  # h, and the gate that GELU found for it
     block = 2 * norm + attention + feedforward
     head = C + min(ROWS, N) * V // N  # dx, and a chunk of logits
     return N * (L * block + norm + head)

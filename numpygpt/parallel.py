@@ -93,9 +93,10 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
 def keep_freed_memory() -> None:
     """Ask the C allocator to keep freed arrays for the next ones (glibc; elsewhere, nothing).
 
-    A training step frees all its activations and the next one makes the same again. By default
-    glibc hands them back to the operating system in between, and every page of them is then
-    fetched, and zeroed, anew: up to a third of a small model's time.
+    A training step frees all its activations and the next one makes the same again; so does a
+    forward pass, layer by layer. By default glibc hands them back to the operating system in
+    between, and every page of them is then fetched, and zeroed, anew: up to a third of a small
+    model's time.
     """
     trim_threshold, mmap_threshold = -1, -3  # their numbers in malloc.h
     if sys.platform == "linux":

@@ -12,7 +12,7 @@ Backward: the three layers' own, in reverse
     dh = da GELU'(h)        (..., F)
     dx = dh W_1^T           (..., C)        and dW_1 = x^T dh
 
-Saved: h only, by GELU; a, which dW_2 needs, is computed from it again.
+Saved: h and its gate, by GELU; a, which dW_2 needs, is computed from them again.
 
 Cost: 16 N C^2 flops forward, twice that backward: two thirds of a block's work.
 

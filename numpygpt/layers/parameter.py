@@ -130,6 +130,7 @@ class FlatParameters:
             p.flat, p.start = self, start
             start += p.size
         self.n_matrix = sum(p.size for p in parameters if len(p.shape) >= 2)
+        keep_freed_memory()  # from here on, layers compute
         self.data: Array = np.empty(start, dtype)
         self._grad: Array | None = None
 
@@ -137,7 +138,6 @@ class FlatParameters:
     def grad_memory(self) -> Array:
         """The gradients' memory, made at first use; empty parameters' parts hold leftovers."""
         if self._grad is None:
-            keep_freed_memory()  # training begins
             self._grad = np.empty_like(self.data)
         return self._grad
 
