@@ -116,7 +116,7 @@ def add_reproduce(all_commands: Commands) -> None:
     chapters = ("ch03", "ch04", "ch05")
     p.add_argument("chapter", nargs="?", choices=chapters, help="one chapter; without, all three")
     p.add_argument("--data", metavar="FILE", help="the-verdict.txt for ch05; without, fetched")
-    p.add_argument("--train", action="store_true", help="train as ch05 does, about five minutes")
+    p.add_argument("--train", action="store_true", help="train as ch05 does, three to five minutes")
 
 
 def add_info(all_commands: Commands) -> None:
