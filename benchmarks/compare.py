@@ -1,9 +1,10 @@
 """numpygpt against PyTorch and transformers on the same work, in one run.
 
 Contestants take turns: numpygpt, the other, the machine's limit, again and again, so that a machine
-that gets slower for a while does so for all. Each round gives one ratio; the median of at least
-five is the result. Before anything is timed the contestants have to compute the same: the loss on
-the same weights, and again after one step of AdamW; or the same logits; or the same tokens.
+that gets slower for a while does so for all. Each round gives one ratio; the result is the median
+(of five rounds, unless asked otherwise). Before anything is timed the contestants have to compute
+the same: the loss on the same weights, and again after one step of AdamW; or the last logits'
+cross-entropy; or the same tokens.
 """
 
 import importlib.util

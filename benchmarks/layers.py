@@ -110,7 +110,7 @@ def elementwise(N: int, C: int, V: int) -> list[dict[str, Value]]:
     """The layers that memory decides: how many arrays each pass reads and writes."""
     small, wide = 4.0 * N * C, 16.0 * N * C
     norm = Cost(bytes=3 * small, array_bytes=small)
-    gelu, gelu_backward = (Cost(bytes=n * wide, array_bytes=wide) for n in (2, 3))
+    gelu, gelu_backward = (Cost(bytes=n * wide, array_bytes=wide) for n in (3, 4))
     rows = both("LayerNorm", LayerNorm(C), random(N, C), norm, norm)
     rows += both("GELU", GELU(), random(N, 4 * C), gelu, gelu_backward)
     embedding = Embedding(V, C).initialize(0)

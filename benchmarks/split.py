@@ -1,9 +1,10 @@
 """Where a training step's time goes: each kind of layer by itself, without the layers inside it.
 
 A Linear inside attention counts as Linear; what is left to attention is what it does with q, k and
-v. Beside each stands the time that its matrix products would take at the sgemm peak. What lies
-between the two is the price of everything else: of small or narrow products, of passes over
-memory, and of calls.
+v. Beside each stands the time that its flops would take at the sgemm peak, as the formulas have
+them: attention's without the masked half, and without the product that backward makes again. What
+lies between the two is the price of everything else: of that, of small or narrow products, of
+passes over memory, and of calls.
 """
 
 import functools
@@ -37,7 +38,7 @@ STEPS = 4  # timed ones, after an untimed first
 
 
 def products(work: Work) -> dict[str, float]:
-    """Each kind's share of `work.flops()`."""
+    """Flops of each kind's products: all of `work.flops()` but positions, gains and biases."""
     c, N = work.config, work.batch * work.tokens
     L, C = c.n_layer, c.n_embd
     return {
@@ -49,7 +50,10 @@ def products(work: Work) -> dict[str, float]:
 
 @contextmanager
 def watched() -> Iterator[dict[str, float]]:
-    """Seconds by kind, of all calls in the `with` block; models have to be made inside it."""
+    """Seconds by kind, of all calls in the `with` block; models have to be made inside it.
+
+    (A Linear binds its `recompute` when it is made.)
+    """
     seconds: dict[str, float] = defaultdict(float)
     inside = [0.0]  # for each call that is under way: seconds of the watched calls in it
 
@@ -78,7 +82,7 @@ def watched() -> Iterator[dict[str, float]]:
 
 
 def measure(work: Work, steps: int = STEPS) -> list[dict[str, Value]]:
-    """A row for each kind, the longest first, and one for the step."""
+    """A row for each kind, the longest first, and one for their sum, the step."""
     with watched() as seconds:
         turn = prepare(work)
         turn()

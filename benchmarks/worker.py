@@ -4,7 +4,7 @@ Two libraries in one process disturb each other: their threads wait for work by 
 memory cannot be told apart. So each contestant gets a process of its own, and the parent gives
 them turns. Between turns a worker blocks on its pipe.
 
-OpenBLAS's threads go on spinning for up to 40 ms after their last product; PAUSE lets them fall
+A library's threads may go on spinning for some 40 ms after their last product; PAUSE lets them fall
 asleep. PyTorch's stop at once. OMP_WAIT_POLICY stays as it is, because "passive" slows PyTorch's
 small models by a third.
 """

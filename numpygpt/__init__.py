@@ -6,6 +6,7 @@ The letters of all shapes:
     T  tokens in a sequence         F  numbers inside the feed-forward, 4 C
     N  B T, all rows at once        H  attention heads
     V  tokens in the vocabulary     D  C / H, numbers a head
+    L  blocks
 """
 
 import numpygpt.parallel  # noqa: F401  (before NumPy: see there)

@@ -132,7 +132,7 @@ def add_info(all_commands: Commands) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 0, 1 for a failed check, 2 for wrong input."""
+    """Run the command; the exit code is 0, 1: a check failed, 2: wrong input, 130: Ctrl-C."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without é shows ?
     args = build_parser().parse_args(argv)

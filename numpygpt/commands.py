@@ -1,6 +1,6 @@
 """What each `numpygpt` command does with its options; cli.py reads them from the command line.
 
-Each imports what it needs when it runs. The exit code is 0, or 1 where a check failed.
+Each imports what only it needs when it runs. The exit code is 0, or 1 where a check failed.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 A layer writes its elementwise formula once, as a kernel over a block of rows, and `over_rows` runs
 it. Two things make that faster than the same NumPy calls on whole arrays:
 
-- **Blocks that fit the cache.** GELU is about ten NumPy calls on one array. On a whole 12 MB
+- **Blocks that fit the cache.** GELU is eight NumPy calls on the same arrays. On a whole 12 MB
   activation each call streams it from memory again; on a block of it, only the first one does.
 - **Threads.** NumPy's elementwise functions release the GIL, so two blocks run at the same time.
 
@@ -19,8 +19,8 @@ thread, and BLAS threads them itself.
 
 A third thing is about the two kinds of threads together. OpenBLAS's threads wait for their next
 product by spinning, for some 20 ms, and so hold the very cores that elementwise work could have: a
-step takes up to 8% longer. Asleep too early, they have to be woken for each small product, which
-costs a generated token as much. `OPENBLAS_THREAD_TIMEOUT` sets that time (2^n clock ticks) and is
+step takes up to 8% longer. If they sleep too soon, waking them for each small product slows a
+generated token by as much. `OPENBLAS_THREAD_TIMEOUT` sets that time (2^n clock ticks) and is
 read when NumPy is loaded, so this module, the package's first, sets it before that, unless the
 environment has it already. A program that imports NumPy before numpygpt goes without.
 """
@@ -32,7 +32,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
         kernel(*arrays)
         return
     threads = min(num_threads(), n_blocks)
-    n_blocks += -n_blocks % threads  # as many for each thread
+    n_blocks += -n_blocks % threads  # about as many for each thread
     step = -(-n_rows // n_blocks)
     starts = iter(range(0, n_rows, step))  # shared by the threads: next() is atomic
 
@@ -89,14 +89,14 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
                 helper.result()
 
 
-@lru_cache(maxsize=1)
+@cache
 def keep_freed_memory() -> None:
     """Ask the C allocator to keep freed arrays for the next ones (glibc; elsewhere, nothing).
 
     A training step frees all its activations and the next one makes the same again; so does a
     forward pass, layer by layer. By default glibc hands them back to the operating system in
     between, and every page of them is then fetched, and zeroed, anew: up to a third of a small
-    model's time.
+    model's time. (glibc does not keep single arrays of more than 32 MB.)
     """
     trim_threshold, mmap_threshold = -1, -3  # their numbers in malloc.h
     if sys.platform == "linux":

@@ -181,7 +181,7 @@ def check_preset(name: str = "gpt2", rng: int | np.random.Generator = 0) -> Repo
     Parameters
     ----------
     name : str
-        A preset of GPTConfig. gpt2 needs 3.2 GiB of memory, gpt2-medium 9.
+        A preset of GPTConfig. gpt2 needs 3 GiB of memory, gpt2-medium 9.
     rng : int or numpy.random.Generator
         Draws parameters, tokens and the direction.
     """

@@ -142,7 +142,7 @@ def sweep_steps(rng: int | np.random.Generator = 0) -> Iterator[str]:
         yield f"{h:8.0e} {errors[0]:21.1e} {errors[1]:21.1e} {errors[2]:13.1e}"
     yield "Too large an h: the error is h^2 times a third derivative. Too small: the loss's own"
     yield "round-off divided by h, 1e-16/h in float64 and 1e-7/h in float32, where no h is good."
-    yield "So the tests use float64, h = 1e-5 and a tolerance of 1e-7: a hundred times the error"
+    yield "So the tests use float64, h = 1e-5 and a tolerance of 1e-7: hundreds of times the error"
     yield "there, and far below any bug. The complex step subtracts nothing and has no best h."
 
 
@@ -156,7 +156,7 @@ def gradcheck_command(
     sweep : bool
         Print the errors against the step h instead of checking the layers.
     preset : str, optional
-        Check a real GPT-2 in float64 instead: "gpt2" takes 20 seconds and 3.2 GiB.
+        Check a real GPT-2 in float64 instead: "gpt2" takes 20 seconds and 3 GiB.
     print : callable
         Takes each text.
 

@@ -1,10 +1,11 @@
 """What every layer shares: one slot for what backward needs, its parameters, and clear errors.
 
-The protocol, which every layer in this folder keeps:
+The protocol of every layer that computes (Block and FeedForward only chain others):
 
-- `forward(x)` returns y and ends in one `self.save(...)`: the arrays that backward will need.
+- `forward(x)` returns y and calls `self.save(...)` once: the arrays that backward will need.
 - `backward(dy)` begins with one `self.take_saved()`, adds to the `grad` of its parameters, and
-  returns dx. `dX` always is the derivative of the loss by X, in X's shape.
+  returns dx, if x can be differentiated by. `dX` always is the derivative of the loss by X, in X's
+  shape.
 - Taking empties the slot, so activations are freed while the backward pass walks down the model,
   and backward without forward, or twice, is an error instead of a wrong number.
 - A layer never writes into its arguments. In eval mode it saves nothing.

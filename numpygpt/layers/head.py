@@ -21,7 +21,7 @@ the probability given to a token, less what it should have been. Then, as in Lin
     dx = dz W               (N, V) (V, C) -> (N, C)
 
 `loss` does all of this at once for a few hundred rows at a time, while their logits are in memory:
-the whole (N, V) array, which would be the largest of the model, never exists, and backward needs no
+the whole (N, V) array of a large batch, the largest of a model, never exists, and backward needs no
 logits again. Because the loss is the last step, its own derivative is 1 and nothing else is needed.
 
 Saved: by `loss`, dx, and dW in the memory where the gradient will be; by `forward`, x.

@@ -45,6 +45,8 @@ class LayerNorm(Layer):
     ----------
     n_embd : int
         C: the length of the last axis.
+    eps : float
+        Keeps rstd finite where a row is constant.
     """
 
     def __init__(self, n_embd: int, eps: float = 1e-5) -> None:
