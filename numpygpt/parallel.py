@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms: from one product to the next
 
-# 2 MB of float32, about an L2 cache. Smaller blocks fit it better, but then the threads wait for
-# the GIL, which every NumPy call takes, and a hand-over (0.1 ms) costs more than it saves.
+# Of all arrays of a kernel together: 2 MB of float32, about an L2 cache. Smaller blocks fit it
+# better, but then the threads wait for the GIL, which every NumPy call takes, and a hand-over to a
+# thread (0.1 ms) costs more than it saves.
 BLOCK_ELEMENTS = 1 << 19
 
 
@@ -66,12 +67,14 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
 
     The kernel writes its results into some of the blocks it is given (they are views).
     """
+    keep_freed_memory()  # by the first work in a process, training or not
     n_rows = len(arrays[0])
     n_blocks = min(n_rows, -(-sum(a.size for a in arrays) // BLOCK_ELEMENTS))
     if n_blocks <= 1:
         kernel(*arrays)
         return
-    threads = min(num_threads(), n_blocks)
+    available = num_threads()
+    threads = min(available, n_blocks)
     n_blocks += -n_blocks % threads  # about as many for each thread
     step = -(-n_rows // n_blocks)
     starts = iter(range(0, n_rows, step))  # shared by the threads: next() is atomic
@@ -80,7 +83,7 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
         for start in starts:
             kernel(*[a[start : start + step] for a in arrays])
 
-    helpers = [_pool(num_threads() - 1).submit(work) for _ in range(threads - 1)]
+    helpers = [_pool(available - 1).submit(work) for _ in range(threads - 1)]
     try:
         work()
     finally:

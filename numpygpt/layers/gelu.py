@@ -22,7 +22,7 @@ Saved: x and s. Not y, which is one product away: `recompute` makes it again for
 follows. (s could be found again as well, from x, in half of this memory and another tanh a number:
 a twentieth more time in a very small model, a hundredth in GPT-2 small.)
 
-Cost: 8 flops and one tanh a number forward, 10 flops backward, in blocks that stay in the cache.
+Cost: 7 flops and one tanh a number forward, 9 flops backward, in blocks that stay in the cache.
 
 Reference: Hendrycks and Gimpel 2016, section 2 (the tanh approximation).
 """

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.parallel import keep_freed_memory
-
 Array = npt.NDArray[Any]
 
 
@@ -130,7 +128,6 @@ class FlatParameters:
             p.flat, p.start = self, start
             start += p.size
         self.n_matrix = sum(p.size for p in parameters if len(p.shape) >= 2)
-        keep_freed_memory()  # from here on, layers compute
         self.data: Array = np.empty(start, dtype)
         self._grad: Array | None = None
 
