@@ -15,7 +15,7 @@ from benchmarks.report import Table, Value
 from benchmarks.work import GPT2, NANO, TINY, Work, shrink
 from benchmarks.worker import workers
 from numpygpt import GPTConfig
-from numpygpt.info import activation_floats
+from numpygpt.cli.info import activation_floats
 
 BASE = GPTConfig(vocab_size=8192, context_length=1024, n_embd=384, n_head=6, n_layer=6)
 MIDDLE = replace(BASE, n_embd=512, n_head=8, n_layer=8)

@@ -11,7 +11,7 @@ The letters of all shapes:
 
 import numpygpt.parallel  # noqa: F401  (before NumPy: see there)
 from numpygpt.config import GPTConfig
-from numpygpt.generate import generate
+from numpygpt.generation import generate
 from numpygpt.gpt import GPT
 from numpygpt.training.optim import AdamW
 

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from numpygpt import GPT, AdamW, GPTConfig
-from numpygpt.archive import Writer
-from numpygpt.checkpoint import CHECKPOINT, CheckpointError, load_run, resume_run, save_run
+from numpygpt.files.archive import Writer
+from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, load_run, resume_run, save_run
 from numpygpt.text.tokenizer import byte_encoding, load_encoding, save_encoding
 
 MEMORY = 1 << 30  # address space that all loads together may take beyond the process's own

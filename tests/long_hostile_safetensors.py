@@ -16,8 +16,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from numpygpt.checkpoint import CheckpointError
 from numpygpt.config import GPTConfig
+from numpygpt.files.whole import CheckpointError
 from numpygpt.gpt import GPT
 
 FILES = 10_000

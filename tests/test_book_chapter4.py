@@ -12,7 +12,7 @@ from numpygpt.book.figures import CHAPTER4, compare_all
 from numpygpt.book.model import BOOK, SEED, book_model
 from numpygpt.book.printed import Comparison
 from numpygpt.book.torch_random import TorchRandom
-from numpygpt.generate import generate
+from numpygpt.generation import generate
 
 
 @pytest.fixture(scope="module")

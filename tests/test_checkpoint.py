@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from long_hostile import archive_of, members_of, run_all
 
-from numpygpt import GPT, AdamW, GPTConfig, archive
-from numpygpt.checkpoint import CHECKPOINT, CheckpointError, load_run, resume_run, save_run
-from numpygpt.files import remove_parts, write_whole
+from numpygpt import GPT, AdamW, GPTConfig
+from numpygpt.files import archive
+from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, load_run, resume_run, save_run
+from numpygpt.files.whole import remove_parts, write_whole
 from numpygpt.text.tokenizer import byte_encoding
 
 CONFIG = GPTConfig(300, 7, 12, 3, 2, dropout=0.25, qkv_bias=False, tie_weights=False)
@@ -98,7 +99,7 @@ def test_generation_needs_no_optimiser_but_resuming_does(tmp_path: Path) -> None
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No tokenizer is built (0.05 s each time), once its bytes were found to be right."""
     encoding = byte_encoding()
-    monkeypatch.setattr("numpygpt.checkpoint.encoding_from_json", lambda *args: encoding)
+    monkeypatch.setattr("numpygpt.files.checkpoint.encoding_from_json", lambda *args: encoding)
 
 
 @pytest.mark.usefixtures("quick")
@@ -228,7 +229,7 @@ def test_what_comes_back_changed_does_not_replace(
                 self.file.seek(-1, os.SEEK_CUR)
                 self.file.write(byte)
 
-    monkeypatch.setattr("numpygpt.checkpoint.Writer", Disk)
+    monkeypatch.setattr("numpygpt.files.checkpoint.Writer", Disk)
     with pytest.raises(CheckpointError, match=r"config\.json was written and came back changed"):
         save_run(run, *trained(seed=4)[:1], byte_encoding(), {})
     assert os.listdir(run) == [CHECKPOINT]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from numpygpt import __version__
-from numpygpt.cli import build_parser, main
+from numpygpt.cli.options import described_fields
+from numpygpt.cli.parser import build_parser, main
 from numpygpt.config import PRESETS, GPTConfig
-from numpygpt.options import described_fields
 from numpygpt.training.loop import TrainConfig
 
 COMMANDS = ["train", "generate", "evaluate", "gradcheck", "reproduce", "info"]
@@ -318,5 +318,5 @@ def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch, run: Run) -> No
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("numpygpt.info.describe", interrupted)
+    monkeypatch.setattr("numpygpt.cli.info.describe", interrupted)
     assert run("info") == (130, "", "interrupted\n")

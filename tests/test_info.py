@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from numpygpt.cli.info import activation_floats, describe, forward_flops
 from numpygpt.config import GPTConfig
 from numpygpt.gpt import GPT
-from numpygpt.info import activation_floats, describe, forward_flops
 
 STATM = Path("/proc/self/statm")
 BOOK = {"qkv_bias": False, "tie_weights": False}

@@ -13,8 +13,8 @@ pytest.importorskip("safetensors", reason="needs the extra [hf]")
 
 from safetensors.numpy import load_file, save_file
 
-from numpygpt.checkpoint import CheckpointError
 from numpygpt.config import GPTConfig
+from numpygpt.files.whole import CheckpointError
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.layers.parameter import Array

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numpygpt.checkpoint import CheckpointError
 from numpygpt.cli import main
 from numpygpt.config import GPTConfig
+from numpygpt.files.whole import CheckpointError
 from numpygpt.gpt import GPT
 
 hub = pytest.importorskip("huggingface_hub", reason="needs the extra [hf]")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from numpygpt.checkpoint import CheckpointError
 from numpygpt.config import GPTConfig
+from numpygpt.files.whole import CheckpointError
 from numpygpt.gpt import GPT
 from numpygpt.pretrained.tokenizer import _characters, pretrained_encoding
 from numpygpt.text.bpe import END_OF_TEXT

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numpygpt.checkpoint import CHECKPOINT, load_run, resume_run
 from numpygpt.cli import main
+from numpygpt.files.checkpoint import CHECKPOINT, load_run, resume_run
 from numpygpt.layers.parameter import Array
 from numpygpt.training import folder as folders
 from numpygpt.training.loop import Trainer

@@ -25,7 +25,7 @@ from numpygpt.book.model import BOOK, SEED, book_model
 from numpygpt.book.torch_init import draw_linear
 from numpygpt.book.torch_random import TorchRandom
 from numpygpt.config import GPTConfig
-from numpygpt.generate import generate
+from numpygpt.generation import generate
 from numpygpt.gpt import GPT
 from numpygpt.layers.base import Layer
 from numpygpt.layers.gelu import GELU

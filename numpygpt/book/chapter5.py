@@ -21,7 +21,7 @@ from numpygpt.book.model import SEED, book_model
 from numpygpt.book.torch_random import TorchRandom
 from numpygpt.book.training import SHORT, START, loaders, mean_loss
 from numpygpt.book.verdict import Verdict
-from numpygpt.generate import generate
+from numpygpt.generation import generate
 from numpygpt.gpt import GPT
 
 INPUTS = np.array([[16833, 3626, 6100], [40, 1107, 588]])  # "every effort moves", "I really like"

@@ -2,7 +2,7 @@
 
 Nine words, with made-up logits for what follows "every effort moves you". Dividing logits by a
 temperature before the softmax widens their gaps (below 1) or closes them (above); top-k rules out
-all but the k largest. ``numpygpt.generate`` does both for whole batches, and top-p too.
+all but the k largest. ``numpygpt.generation`` does both for whole batches, and top-p too.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from numpygpt.book.model import BOOK, SEED, book_model
 from numpygpt.book.torch_random import TorchRandom
 from numpygpt.book.verdict import Verdict
-from numpygpt.generate import generate
+from numpygpt.generation import generate
 from numpygpt.gpt import GPT
 from numpygpt.training.optim import AdamW
 

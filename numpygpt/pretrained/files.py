@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygpt.checkpoint import CheckpointError
+from numpygpt.files.whole import CheckpointError
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained.layout import quote
 

@@ -8,7 +8,7 @@ HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean here what they mean there
 from contextlib import suppress
 from pathlib import Path
 
-from numpygpt.checkpoint import CheckpointError
+from numpygpt.files.whole import CheckpointError
 from numpygpt.pretrained.files import missing_extra
 from numpygpt.pretrained.load import CONFIG, INDEX, WEIGHTS, weight_files
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.checkpoint import CheckpointError
 from numpygpt.config import GPTConfig
+from numpygpt.files.whole import CheckpointError
 from numpygpt.gpt import GPT
 from numpygpt.pretrained import layout
 from numpygpt.pretrained.files import STORED, Tensor, read_header

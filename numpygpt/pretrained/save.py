@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from numpygpt.files import write_whole
+from numpygpt.files.whole import write_whole
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import layout

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import tiktoken
 
-from numpygpt.checkpoint import CheckpointError
 from numpygpt.config import GPTConfig
+from numpygpt.files.whole import CheckpointError
 from numpygpt.pretrained.hub import VOCABULARY
 from numpygpt.pretrained.load import read_object
 from numpygpt.text.bpe import END_OF_TEXT, encoding_of

@@ -14,7 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from numpygpt.files import write_whole
+from numpygpt.files.whole import write_whole
 
 # Each address, with the SHA-256 of what must come from it (from tiktoken_ext/openai_public.py).
 FILES = {

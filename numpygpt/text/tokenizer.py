@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import tiktoken
 
-from numpygpt.files import CheckpointError, write_whole
+from numpygpt.files.whole import CheckpointError, write_whole
 from numpygpt.text.bpe import END_OF_TEXT, SPLIT_PATTERN, encoding_of, train_bpe, utf8
 from numpygpt.text.gpt2_files import have_files
 

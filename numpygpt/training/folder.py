@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from numpygpt.checkpoint import CHECKPOINT
-from numpygpt.files import CheckpointError, remove_parts, sync_folder
+from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.files.whole import CheckpointError, remove_parts, sync_folder
 
 try:
     import fcntl

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from numpygpt.files import CheckpointError
+from numpygpt.files.whole import CheckpointError
 
 MEASURED = ["loss", "grad_norm", "learning_rate", "held_out_loss", "bits_per_byte"]
 COLUMNS = ["step", "seconds", *MEASURED]

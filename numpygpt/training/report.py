@@ -2,7 +2,7 @@
 
 import tiktoken
 
-from numpygpt.generate import generate
+from numpygpt.generation import generate
 from numpygpt.gpt import GPT
 from numpygpt.text.parser import share_well_formed, share_well_formed_stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text

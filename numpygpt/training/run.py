@@ -12,7 +12,7 @@ from typing import Any
 
 import tiktoken
 
-from numpygpt.checkpoint import CHECKPOINT, CheckpointError, config_from, resume_run, save_run
+from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, config_from, resume_run, save_run
 from numpygpt.gpt import GPT
 from numpygpt.training.data import Data, Text
 from numpygpt.training.diagnose import parameter_not_finite

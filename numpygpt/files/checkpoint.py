@@ -25,9 +25,9 @@ from zipfile import ZipFile
 import numpy as np
 import tiktoken
 
-from numpygpt.archive import Reader, Writer
 from numpygpt.config import GPTConfig
-from numpygpt.files import CheckpointError, write_whole
+from numpygpt.files.archive import Reader, Writer
+from numpygpt.files.whole import CheckpointError, write_whole
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.text.tokenizer import MAX_FILE_BYTES, encoding_from_json, encoding_to_json

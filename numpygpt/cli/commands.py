@@ -1,4 +1,4 @@
-"""What each `numpygpt` command does with its options; cli.py reads them from the command line.
+"""What each `numpygpt` command does with its options; parser.py reads them from the command line.
 
 Each imports what only it needs when it runs. The exit code is 0, or 1 where a check failed.
 """
@@ -20,7 +20,8 @@ SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}  # tra
 
 def load_model(args: argparse.Namespace) -> tuple[GPT, tiktoken.Encoding]:
     """The model that --model or --run names, and its tokenizer."""
-    from numpygpt import checkpoint, pretrained
+    from numpygpt import pretrained
+    from numpygpt.files import checkpoint
 
     if args.model is not None:
         return pretrained.load_with_tokenizer(args.model)
@@ -85,7 +86,7 @@ def resume(given: dict[str, Any]) -> int:
 
 def generate(args: argparse.Namespace) -> int:
     """Print continuations, the first of them token by token."""
-    from numpygpt.generate import stream
+    from numpygpt.generation import stream
     from numpygpt.text.tokenizer import StreamDecoder, encode_text
 
     for name, least in (("samples", 1), ("seed", 0)):
@@ -115,8 +116,8 @@ def generate(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Print how well a model predicts a text."""
-    from numpygpt.evaluate import report
     from numpygpt.training.data import read_text
+    from numpygpt.training.evaluation import report
 
     text = read_text(args.data)
     report(*load_model(args), text, args.stride)
@@ -147,7 +148,7 @@ def reproduce(args: argparse.Namespace) -> int:
 
 def info(args: argparse.Namespace) -> int:
     """Print what a preset costs."""
-    from numpygpt.info import describe
+    from numpygpt.cli.info import describe
 
     options = chosen(args, GPTConfig)
     print(describe(GPTConfig.preset(args.preset, **options), args.batch_size, args.tokens))

@@ -23,7 +23,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from numpygpt.files import CheckpointError
+from numpygpt.files.whole import CheckpointError
 from numpygpt.layers.parameter import Array
 
 BLOCK = 1 << 20  # bytes read, and summed while the cache holds them, at a time

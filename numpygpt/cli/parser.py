@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numpygpt import __version__, commands
+from numpygpt import __version__
+from numpygpt.cli import commands
+from numpygpt.cli.options import HelpFormatter, add_fields, add_model
 from numpygpt.config import PRESETS, GPTConfig
-from numpygpt.options import HelpFormatter, add_fields, add_model
 from numpygpt.training.loop import TrainConfig
 
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"

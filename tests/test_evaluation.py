@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from numpygpt.config import GPTConfig
-from numpygpt.evaluate import evaluate, report, windows
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding, encode_text
+from numpygpt.training.evaluation import evaluate, report, windows
 
 T = 8
 TEXT = "Every effort moves you, said nobody: and so it did not. \u00e9!"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numpygpt import GPT, GPTConfig, generate
-from numpygpt.generate import draw, probabilities, stream
+from numpygpt.generation import draw, probabilities, stream
 
 CONFIG = GPTConfig(vocab_size=13, context_length=8, n_embd=6, n_head=2, n_layer=2)
 
