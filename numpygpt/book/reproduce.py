@@ -37,32 +37,33 @@ def reproduce_command(chapter: str | None, data: str | None, train: bool) -> boo
     ValueError
         If data or train is given with a chapter that has no use for it, or data is another text.
     OSError
-        If the file cannot be read; or, when training, if the text or GPT-2's vocabulary cannot be
-        had. Without training, what needs them is left out.
+        If the file cannot be read; or, last of all, if there is no training because the text or
+        GPT-2's vocabulary cannot be had. What does not need them is printed before.
     """
     if (data is not None or train) and chapter not in (None, "ch05"):
         raise ValueError(f"--data and --train belong to ch05, got them with {chapter}")
     if data is not None:
         read(data)  # a wrong file is told before any work
-    story = Verdict.load(data) if train else None
+    story, reason = None, ""
     chapters = [chapter] if chapter else list(CHAPTERS)
     comparisons: list[Comparison] = []
     left_out = 0
     for name in chapters:
         print(f"\nChapter {name[-1]}: the book | numpygpt | difference\n")
-        reason = ""
-        if name == "ch05" and story is None:
+        if name == "ch05":
             story, reason = load_if_possible(data)
         shown = [show(comparison) for comparison in compare_all(computed(name, story))]
         comparisons += shown
         if name == "ch05":
             left_out = show_left_out(shown, reason)
     agrees = summarise(comparisons, left_out)
-    if story is not None and train:
+    if train and story is not None:
         agrees = show_training(story) and agrees
     for comparison in comparisons:
         if comparison.printed.name == "ch04.greedy":
             print(f"\n{answer(comparison)}")
+    if train and story is None:
+        raise OSError(f"--train: {reason}")
     return agrees
 
 

@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Iterable
 from dataclasses import fields
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +123,7 @@ def generate(args: argparse.Namespace) -> int:
     ids = encode_text(encoding, prompt or END_OF_TEXT)
     options: dict[str, Any] = {"temperature": args.temperature, "top_k": args.top_k}
     options |= {"top_p": args.top_p, "eos_id": eos, "rng": args.seed}
-    if "vocab_size" in signature(stream).parameters:
-        options["vocab_size"] = encoding.n_vocab  # the model may score more than that
+    options["vocab_size"] = encoding.n_vocab  # the model may score more than that
     prompts = np.repeat(ids[None], args.samples, axis=0)
     steps = stream(model, prompts, args.tokens, **options)  # an error comes before any output
     if not args.prompt:

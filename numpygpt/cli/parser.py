@@ -21,8 +21,8 @@ from numpygpt.training.loop import TrainConfig
 
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
 TEMPERATURE = (
-    "0: always the most probable token; above, less probable ones too, the oftener the higher; "
-    "1: as often as the model expects them"
+    "0: always the most probable token; the higher, the more often another one; 1: as often as the "
+    "model itself says"
 )
 INIT = "fine-tune a model: a run's folder, one of pretrained weights, or a name such as gpt2"
 Commands = Any  # what argparse's add_subparsers returns; its type has no public name
@@ -36,7 +36,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         epilog="numpygpt COMMAND --help lists a command's options.",
     )
     parser.add_argument("-V", "--version", action="version", version=f"numpygpt {__version__}")
-    all_commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    all_commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (add_train, add_generate, add_evaluate, add_gradcheck, add_reproduce, add_info):
         add(all_commands)
     return parser, all_commands.choices
@@ -82,7 +82,7 @@ def add_train(all_commands: Commands) -> None:
     model = p.add_argument_group("the model (GPTConfig)")
     small = GPTConfig(**commands.SMALL)  # type: ignore[arg-type]
     add_fields(model, small, but=["vocab_size"])
-    training = "the training (TrainConfig; --init has smaller defaults)"
+    training = "the training (TrainConfig; with --init, fewer and smaller steps: see README)"
     add_fields(p.add_argument_group(training), TrainConfig())
 
 
@@ -91,7 +91,7 @@ def add_generate(all_commands: Commands) -> None:
     p = add_command(all_commands, commands.generate, "continue a prompt")
     add_model(p)
     p.add_argument(
-        "--prompt", help="what to continue; without, what the run showed while it was trained"
+        "--prompt", help="what to continue; without, the run's own sample prompt, or a new text"
     )
     p.add_argument("--tokens", type=whole, default=200, help="the most tokens to add")
     p.add_argument("--samples", type=whole, default=1, help="how many continuations")
@@ -108,7 +108,7 @@ def add_evaluate(all_commands: Commands) -> None:
     p = add_command(all_commands, commands.evaluate, "perplexity and bits per byte of a text")
     add_model(p)
     p.add_argument("--data", metavar="FILE", type=path, required=True, help="UTF-8 text to score")
-    p.add_argument("--stride", type=whole, help="how far the window moves (half the context)")
+    p.add_argument("--stride", type=whole, help="how far the window moves; without, half of it")
 
 
 def add_gradcheck(all_commands: Commands) -> None:
@@ -117,7 +117,10 @@ def add_gradcheck(all_commands: Commands) -> None:
     what = p.add_mutually_exclusive_group()
     what.add_argument("--sweep", action="store_true", help="show the error against the step size")
     what.add_argument(
-        "--preset", type=preset, help=f"check a whole model in float64: {', '.join(PRESETS)}"
+        "--preset",
+        metavar="NAME",
+        type=preset,
+        help=f"check a whole model in float64: {', '.join(PRESETS)}",
     )
 
 

@@ -27,6 +27,7 @@ class Output(io.TextIOBase):
         self.target = target
         self.encoding = getattr(target, "encoding", None) or "utf-8"
         self.lacks = ""
+        self.failed: OSError | None = None
         self._line_begun = False
 
     @property
@@ -52,7 +53,9 @@ class Output(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Send on what was written."""
+        """Send on what was written; an error that argparse ignored is raised again."""
+        if self.failed:
+            raise self.failed
         if self.open and hasattr(self.target, "flush"):
             self._send(self.target.flush)
 
@@ -70,7 +73,7 @@ class Output(io.TextIOBase):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.fileno())
                 os.close(nowhere)
-                Output.flush(self)
+                self.target.flush()
 
     @property
     def warning(self) -> str:
@@ -91,10 +94,9 @@ class Output(io.TextIOBase):
     def _send(self, send: Callable[..., object], *args: str) -> None:
         try:
             send(*args)
-        except BrokenPipeError:
-            raise
         except OSError as error:
-            raise OSError(error.errno, error.strerror, self.name) from None
+            self.failed = OSError(error.errno, error.strerror, self.name)  # of the error's own kind
+            raise self.failed from None
 
 
 class ErrorOutput(Output):
