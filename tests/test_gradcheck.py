@@ -99,9 +99,9 @@ FEEDFORWARD = [
 ]  # fmt: skip
 LOWER = "x norm1.gain norm1.bias attention.qkv.W attention.qkv.b attention.proj.W attention.proj.b"
 BLOCK = [
-    ("second residual dropped", "dx = dy + self.norm2", "dx = self.norm2", LOWER),
-    ("first residual dropped", "return dx + self.norm1", "return self.norm1", "x"),
-    ("first residual twice", "return dx + self.norm1", "return dx + dx + self.norm1", "x"),
+    ("second residual dropped", "dx1 = dy + self.norm2", "dx1 = self.norm2", LOWER),
+    ("first residual dropped", "return dx1 + self.norm1", "return self.norm1", "x"),
+    ("first residual twice", "return dx1 + self.norm1", "return dx1 + dx1 + self.norm1", "x"),
 ]
 HEAD = [
     ("dW counts twice", "self.W.add_product(rows.T,", "self.W.add_product(2 * rows.T,", "W"),

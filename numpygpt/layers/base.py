@@ -55,9 +55,9 @@ class Layer:
 
     # -- the tree of layers ---------------------------------------------------------------------
 
-    def children(self) -> Iterator[tuple[str, "Parameter | Layer"]]:
+    def children(self) -> list[tuple[str, "Parameter | Layer"]]:
         """Every parameter and layer that is an attribute, or in a list, tuple or dict, by name."""
-        return _find(self.__getstate__())
+        return _find(vars(self), "")
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
         """This layer and every layer inside it, each with what its parameters' names begin with."""
@@ -171,10 +171,12 @@ class Layer:
             )
 
 
-def _find(value: Any, path: str = "") -> Iterator[tuple[str, Parameter | Layer]]:
+def _find(values: Any, prefix: str) -> list[tuple[str, Parameter | Layer]]:
     """The parameters and layers in a dict, list or tuple, and in those that it holds, by path."""
-    if isinstance(value, Parameter | Layer):
-        yield path[1:], value
-    elif isinstance(value, dict | list | tuple):
-        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _find(one, f"{path}.{key}")
+    found: list[tuple[str, Parameter | Layer]] = []
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, (Parameter, Layer)):
+            found.append((f"{prefix}{key}", value))
+        elif isinstance(value, (dict, list, tuple)):
+            found += _find(value, f"{prefix}{key}.")
+    return found

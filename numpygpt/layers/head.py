@@ -124,15 +124,13 @@ class Head(Layer):
                 np.matmul(z, self.W.data, out=dx.reshape(-1, C)[part])
                 add_product(dW, z, rows[part], first=start == 0)
         self.save(None, dx, dW)
-        exact = np.result_type(x.dtype, np.float64)
-        return cast(float, losses.mean(dtype=exact).item())
+        return cast(float, losses.mean(dtype=np.result_type(x.dtype, np.float64)).item())
 
     def _check_dlogits(self, dz: Array, x: Array) -> None:
         shape = (*x.shape[:-1], self.W.shape[0])
         if not isinstance(dz, np.ndarray) or dz.shape != shape or dz.dtype != x.dtype:
             expected = f"dlogits {x.dtype} of shape (..., V) = {shape}, the logits'"
-            known = isinstance(dz, np.ndarray)
-            came = f"{dz.dtype} of {dz.shape}" if known else type(dz).__name__
+            came = f"{dz.dtype} of {dz.shape}" if isinstance(dz, np.ndarray) else type(dz).__name__
             raise ValueError(f"Head.backward: expected {expected}, got {came}")
 
     def _check_targets(self, x: Array, targets: Array) -> None:
