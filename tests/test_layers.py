@@ -431,7 +431,37 @@ def test_huge_logits_do_not_overflow(dtype: Any) -> None:
     assert np.isfinite(layer.backward()).all() and np.isfinite(layer.W.grad).all()
 
 
+def test_without_dropout_x_itself_comes_back_and_nothing_is_drawn() -> None:
+    class Never:
+        def random(self, *args: Any, **options: Any) -> Array:
+            raise AssertionError("drawn")
+
+    x, dy = np.ones((B, T, C)), np.ones((B, T, C))
+    for layer in (Dropout(0.0, Never()), Dropout(0.5, Never()).eval()):
+        assert layer.forward(x) is x
+    off = Dropout(0.0, Never())
+    off.forward(x)
+    assert off.backward(dy) is dy
+    with pytest.raises(AssertionError, match="drawn"):
+        Dropout(0.5, Never()).forward(x)
+
+
 # -- parameters -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_first_values_have_the_mean_and_the_spread_that_were_asked_for(dtype: Any) -> None:
+    class Own(Layer):
+        def __init__(self) -> None:
+            self.W, self.b = Parameter(300, 200, mean=5.0, std=0.25), Parameter(7, mean=-3.0)
+
+    own = Own().initialize(4, dtype)
+    assert own.W.data.dtype == own.b.data.dtype == dtype
+    assert own.W.data.mean() == pytest.approx(5.0, abs=0.005)
+    assert own.W.data.std() == pytest.approx(0.25, rel=0.02)
+    assert (own.b.data == -3).all()
+    again, other = Own().initialize(4, dtype), Own().initialize(5, dtype)
+    assert np.array_equal(again.W.data, own.W.data) and (other.W.data != own.W.data).any()
 
 
 def _weight() -> Parameter:
