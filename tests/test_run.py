@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from numpygpt.cli import main
-from numpygpt.files.checkpoint import CHECKPOINT, load_run, resume_run
+from numpygpt.files.checkpoint import CHECKPOINT
 from numpygpt.layers.parameter import Array
 from numpygpt.training import folder as folders
 from numpygpt.training.loop import Trainer
 from numpygpt.training.run import Run
+from numpygpt.training.saved import load_run, resume_run
 
 SHAPE = "--context-length 8 --n-embd 12 --n-head 2 --n-layer 2 --dropout 0.2"
 OPTIONS = f"--tokenizer bytes {SHAPE} --batch-size 3 --accumulate 2 --warmup 3 --eval-every 4"
