@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -166,6 +167,11 @@ def equal_runs(a: SavedRun, b: SavedRun) -> bool:
     return arrays and said and texts[0] == texts[1]
 
 
+def keep(load: Callable[[Path], SavedRun], folder: Path, loaded: list[SavedRun]) -> None:
+    """Load, and keep what was loaded."""
+    loaded.append(load(folder))
+
+
 def flipped(path: Path, data: bytearray, bits: Iterable[int], right: SavedRun) -> int:
     """Flip bits one by one: how many are found. What loads all the same is what was written."""
     found, load = 0, load_run if right.m is None else resume_run
@@ -175,7 +181,7 @@ def flipped(path: Path, data: bytearray, bits: Iterable[int], right: SavedRun) -
             file.seek(i)
             file.write(bytes([data[i] ^ 1 << bit % 8]))
             loaded: list[SavedRun] = []
-            if refused(path, lambda loaded=loaded: loaded.append(load(path.parent))):
+            if refused(path, partial(keep, load, path.parent, loaded)):
                 found += 1
             else:
                 assert equal_runs(loaded[0], right), f"bit {bit} loads and is something else"
@@ -214,7 +220,7 @@ def check_damaged(folder: Path, data: bytes, right: SavedRun) -> None:
     path.write_bytes(data)
     for load in (resume_run, load_run):
         loaded: list[SavedRun] = []
-        if not refused(path, lambda load=load, loaded=loaded: loaded.append(load(folder))):
+        if not refused(path, partial(keep, load, folder, loaded)):
             assert equal_runs(loaded[0], right)
 
 

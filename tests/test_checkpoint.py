@@ -385,9 +385,9 @@ def test_a_file_system_that_cannot_flush(
     model, _ = trained()
     save_run(tmp_path, model, byte_encoding(), {})
     np.testing.assert_array_equal(load_run(tmp_path).model.flat.data, model.flat.data)
-    with folders.new_folder(tmp_path / "runs" / "1") as folder:
-        with metrics.Metrics(folder, 0) as rows:
-            rows.flush()
+    new = folders.new_folder(tmp_path / "runs" / "1")
+    with new as folder, metrics.Metrics(folder, 0) as rows:
+        rows.flush()
 
 
 def test_a_folder_that_cannot_be_read_is_not_flushed(
