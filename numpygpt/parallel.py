@@ -11,11 +11,13 @@ Every thread takes the next block as soon as it is done with its last one, and t
 works too. A worker that the operating system never gets round to starting is cancelled, not waited
 for: on a busy machine, or in a process pinned to one core, the caller simply does all the blocks.
 
-Two rules keep results equal bit for bit, whatever the block size and the thread count: a kernel
-computes each row from that row alone (sums over rows are taken outside, by one BLAS product), and
-a kernel never calls BLAS (`@`, `dot`): concurrent BLAS calls serialise at best, and with some
-builds of OpenBLAS return wrong numbers (numpy issue 29391). Matrix products belong to the main
-thread, and BLAS threads them itself.
+Two rules keep results equal bit for bit, whatever the block size and the thread count, on the same
+kind of processor (BLAS and NumPy have other instructions, and so other roundings, for another): a
+kernel computes each row from that row alone (sums over rows are taken outside, by one BLAS
+product), and a kernel never calls BLAS (`@`, `dot`; an `einsum` of one or two arrays is NumPy's own
+loop): concurrent BLAS calls serialise at best, and with some builds of OpenBLAS return wrong
+numbers (numpy issue 29391). Matrix products belong to the calling thread, and BLAS threads them
+itself.
 
 A third thing is about the two kinds of threads together. OpenBLAS's threads wait for their next
 product by spinning, for some 20 ms, and so hold the very cores that elementwise work could have: a
@@ -30,15 +32,17 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms: from one product to the next
+
+import numpy as np
+import numpy.typing as npt
 
 # Of all arrays of a kernel together: 2 MB of float32, about an L2 cache. Smaller blocks fit it
 # better, but then the threads wait for the GIL, which every NumPy call takes, and a hand-over to a
@@ -71,7 +75,8 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
     n_rows = len(arrays[0])
     n_blocks = min(n_rows, -(-sum(a.size for a in arrays) // BLOCK_ELEMENTS))
     if n_blocks <= 1:
-        kernel(*arrays)
+        with np.errstate(under="ignore"):  # exp of a large negative number is to be 0
+            kernel(*arrays)
         return
     available = num_threads()
     threads = min(available, n_blocks)
@@ -80,16 +85,37 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
     starts = iter(range(0, n_rows, step))  # shared by the threads: next() is atomic
 
     def work() -> None:
-        for start in starts:
-            kernel(*[a[start : start + step] for a in arrays])
+        with np.errstate(under="ignore"):
+            for start in starts:
+                kernel(*[a[start : start + step] for a in arrays])
 
-    helpers = [_pool(available - 1).submit(work) for _ in range(threads - 1)]
+    helpers = _start(work, threads - 1, available - 1)
     try:
         work()
     finally:
         for helper in helpers:
             if not helper.cancel():
                 helper.result()
+
+
+def _start(work: Callable[[], None], helpers: int, workers: int) -> list[Future[None]]:
+    """Hand work to so many helpers of the pool, or to as many as can be had.
+
+    A process that is ending starts no threads any more, and one may be forbidden to have more.
+    """
+    started: list[Future[None]] = []
+    all_started = threading.Event()
+
+    def help(number: int) -> None:
+        all_started.wait()
+        if number < len(started):  # else it was queued, and then no thread could be had for it
+            work()
+
+    with suppress(RuntimeError):  # the caller does what is left
+        for number in range(helpers):
+            started.append(_pool(workers).submit(help, number))
+    all_started.set()
+    return started
 
 
 @cache

@@ -238,7 +238,7 @@ def test_a_folder_that_has_become_read_only(
     assert train("--steps 2 --out run") == 0
     capsys.readouterr()
     before = Path("run/checkpoint.npz").read_bytes()
-    monkeypatch.setattr("numpygpt.files.open", refuse, raising=False)
+    monkeypatch.setattr("numpygpt.files.whole.open", refuse, raising=False)
     assert resume("run --steps 3") == 2
     assert "cannot be written: Read-only file system" in capsys.readouterr().err
     assert Path("run/checkpoint.npz").read_bytes() == before

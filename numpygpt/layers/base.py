@@ -13,22 +13,24 @@ The protocol of every layer that computes (Block and FeedForward only chain othe
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.layers.parameter import Array, FlatParameters, HasMemory, Parameter
+from numpygpt.layers.parameter import Array, FlatParameters, Parameter
+
+__all__ = ["Array", "Layer", "Parameter"]
 
 AnyLayer = TypeVar("AnyLayer", bound="Layer")
 
 
-class Layer(HasMemory):
+class Layer:
     """The base of all layers: finds parameters, saves for backward, switches modes."""
 
     training = True
     _saved: tuple[Any, ...] | None = None
+    _flat: FlatParameters | None = None
 
     # -- saved for backward ---------------------------------------------------------------------
 
@@ -53,37 +55,29 @@ class Layer(HasMemory):
 
     # -- the tree of layers ---------------------------------------------------------------------
 
-    def children(self) -> Iterator[tuple[str, "Parameter | Layer"]]:
-        """Every parameter and layer that is an attribute, or in a list that is one, by name."""
-        for name, value in vars(self).items():
-            if isinstance(value, Parameter | Layer):
-                yield name, value
-            elif isinstance(value, list):
-                for i, item in enumerate(value):
-                    if isinstance(item, Parameter | Layer):
-                        yield f"{name}.{i}", item
+    def children(self) -> list[tuple[str, "Parameter | Layer"]]:
+        """Every parameter and layer that is an attribute, or in a list, tuple or dict, by name."""
+        return _find(vars(self), "")
+
+    def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
+        """This layer and every layer inside it, each with what its parameters' names begin with."""
+        yield prefix, self
+        for name, child in self.children():
+            if isinstance(child, Layer):
+                yield from child.named_layers(f"{prefix}{name}.")
 
     def layers(self) -> Iterator["Layer"]:
         """This layer and every layer inside it."""
-        yield self
-        for _, child in self.children():
-            if isinstance(child, Layer):
-                yield from child.layers()
+        return (layer for _, layer in self.named_layers())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter) for each parameter, once: a shared one goes by its first name."""
         seen: set[int] = set()
-        for name, parameter in self._walk(""):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
-
-    def _walk(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
-        for name, child in self.children():
-            if isinstance(child, Parameter):
-                yield prefix + name, child
-            else:
-                yield from child._walk(f"{prefix}{name}.")
+        for prefix, layer in self.named_layers():
+            for name, child in layer.children():
+                if isinstance(child, Parameter) and id(child) not in seen:
+                    seen.add(id(child))
+                    yield prefix + name, child
 
     def num_parameters(self) -> int:
         """How many numbers are learned; shared ones count once."""
@@ -99,23 +93,43 @@ class Layer(HasMemory):
         """Eval mode: no dropout, nothing saved."""
         return self.train(False)
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """For a `with` block: eval mode inside it, and afterwards the mode that was before."""
-        was_training = self.training
-        if was_training:
-            self.eval()
-        try:
-            yield
-        finally:
-            if was_training:
-                self.train()
+    def view(self: AnyLayer, training: bool = False) -> AnyLayer:
+        """The same parameters, in a mode and with saved slots of its own.
+
+        What generates or evaluates takes a view, and so disturbs nobody who uses the layer at the
+        same time. All that is no parameter is copied: in training mode, the random numbers too.
+        """
+        shared = {id(p): p for _, p in self.named_parameters()}
+        view = copy.deepcopy(self, shared).train(training)
+        view._flat = self._flat
+        return view
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: neither what was saved for a backward pass, nor the same flat array."""
+        return {name: x for name, x in vars(self).items() if name not in ("_saved", "_flat")}
 
     # -- memory and values ----------------------------------------------------------------------
 
+    @property
+    def flat(self) -> FlatParameters:
+        """All parameters in one array, all gradients in another: gathered there if they are not."""
+        parameters = dict(self.named_parameters())
+        dtypes = {p.data.dtype: name for name, p in parameters.items()} or {np.dtype("f"): ""}
+        if len(dtypes) > 1:
+            raise TypeError(f"expected parameters of one dtype, got {dtypes}")
+        if self._flat is None or not self._flat.holds(parameters):
+            self._flat = FlatParameters(parameters, *dtypes)
+        return self._flat
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The parameters'."""
+        return next(p for _, p in self.named_parameters()).data.dtype
+
     def allocate(self: AnyLayer, dtype: npt.DTypeLike = np.float32) -> AnyLayer:
-        """Give all parameters memory (values undefined) in one flat array of their own."""
-        self.flat = FlatParameters([p for _, p in self.named_parameters()], dtype)
+        """Give all parameters memory in one flat array; their values are undefined."""
+        self.zero_grad()
+        self._flat = FlatParameters(dict(self.named_parameters()), dtype)
         return self
 
     def initialize(
@@ -124,41 +138,45 @@ class Layer(HasMemory):
         """Allocate, and draw every parameter's first values in the order of their names."""
         self.allocate(dtype)
         rng = np.random.default_rng(rng)
-        draw_dtype = np.float32 if self.flat.data.dtype == np.float32 else np.float64
         for _, p in self.named_parameters():
-            data = p.data
-            if p.std and data.dtype == draw_dtype:
-                rng.standard_normal(out=data, dtype=draw_dtype)  # in place: no second copy
-                data *= p.std
-                data += p.mean
+            if p.std and p.data.dtype.kind == "f":
+                rng.standard_normal(out=p.data, dtype=p.data.dtype.type)  # no second copy
+                p.data *= p.std
+                p.data += p.mean
             else:
-                data[...] = p.mean + (p.std * rng.standard_normal(p.shape) if p.std else 0.0)
+                p.data[...] = p.mean + (p.std * rng.standard_normal(p.shape) if p.std else 0.0)
         return self
 
     def astype(self: AnyLayer, dtype: npt.DTypeLike) -> AnyLayer:
-        """A copy with parameters of another dtype, in training mode, with empty gradients."""
-        twin = copy.deepcopy(self).train()
-        twin.allocate(dtype)
-        twin.flat.data[...] = self.flat.data
-        twin.zero_grad()
-        return twin
+        """A copy with parameters of another dtype, in training mode, without gradients."""
+        return copy.deepcopy(self).train().allocate(dtype)
 
     def zero_grad(self) -> None:
-        """Forget all gradients (the next one added overwrites the old)."""
+        """Forget all gradients (the next one added takes the old one's place)."""
         for _, p in self.named_parameters():
-            p.empty = True
+            p.zero_grad()
 
     # -- errors ---------------------------------------------------------------------------------
 
     def expect(self, x: Array, letter: str, width: int, like: Parameter) -> None:
         """Raise unless x is (..., width), called `letter`, in the parameters' dtype."""
-        name = type(self).__name__
-        if x.ndim < 1 or x.shape[-1] != width:
-            raise ValueError(
-                f"{name}: expected x of shape (..., {letter}), {letter} = {width}, got {x.shape}"
-            )
-        if x.dtype != like.flat.data.dtype:
+        name, dtype = type(self).__name__, like.data.dtype
+        if x.shape[-1:] != (width,):
+            shape = f"(..., {letter}), {letter} = {width}"
+            raise ValueError(f"{name}: expected x of shape {shape}, got {x.shape}")
+        if x.dtype != dtype:
             raise TypeError(
-                f"{name}: expected x of dtype {like.flat.data.dtype}, the parameters', got "
-                f"{x.dtype}; convert it with x.astype"
+                f"{name}: expected x of dtype {dtype}, the parameters', got {x.dtype}; convert it "
+                "with x.astype"
             )
+
+
+def _find(values: Any, prefix: str) -> list[tuple[str, Parameter | Layer]]:
+    """The parameters and layers in a dict, list or tuple, and in those that it holds, by path."""
+    found: list[tuple[str, Parameter | Layer]] = []
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, (Parameter, Layer)):
+            found.append((f"{prefix}{key}", value))
+        elif isinstance(value, (dict, list, tuple)):
+            found += _find(value, f"{prefix}{key}.")
+    return found

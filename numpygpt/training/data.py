@@ -115,9 +115,9 @@ def held_out_loss(model: GPT, data: Data, B: int, max_batches: int | None = None
         n = min(n, B * max_batches)
     windows = data.held_out[: n * T + 1].astype(np.int64)
     inputs, targets = windows[:-1].reshape(n, T), windows[1:].reshape(n, T)
-    with model.evaluating():
-        total = sum(
-            model.loss(inputs[i : i + B], targets[i : i + B]) * len(inputs[i : i + B])
-            for i in range(0, n, B)
-        )
+    view = model.view()
+    total = sum(
+        view.loss(inputs[i : i + B], targets[i : i + B]) * len(inputs[i : i + B])
+        for i in range(0, n, B)
+    )
     return total / n

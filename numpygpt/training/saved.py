@@ -73,7 +73,7 @@ def save_run(
             "use model.astype(np.float32)"
         )
     flats = [flat] if optimizer is None else [flat, optimizer.m, optimizer.v]
-    groups = {g: by_name(model, a) for g, a in zip((WEIGHTS, *MOMENTS), flats, strict=False)}
+    groups = {g: model.flat.split(a) for g, a in zip((WEIGHTS, *MOMENTS), flats, strict=False)}
     write_checkpoint(user_path(folder) / CHECKPOINT, model.config, encoding, training, groups)
 
 
@@ -96,7 +96,7 @@ def resume_run(folder: str | Path) -> SavedRun:
         model = GPT.filled_from(saved)
         moments = [np.empty_like(model.flat.data) for _ in MOMENTS]
         for group, flat in zip(MOMENTS, moments, strict=True):
-            saved.fill(by_name(model, flat), group)
+            saved.fill(model.flat.split(flat), group)
         return SavedRun(model, encoding, saved.training, *moments)
 
 
@@ -109,12 +109,3 @@ def load_with_tokenizer(
     """The model that a path or name means, as `GPT.from_pretrained`, and what makes its ids."""
     encoding = load_tokenizer(source)  # first: it is small, and more often missing
     return GPT.from_pretrained(source, dtype, rng, **changes), encoding
-
-
-def by_name(model: GPT, flat: Array) -> dict[str, Array]:
-    """The parts of an array that lies as `model.flat` does: matrices first, then vectors."""
-    start, parts = 0, {}
-    for name, p in sorted(model.named_parameters(), key=lambda item: len(item[1].shape) < 2):
-        parts[name] = flat[start : start + p.size].reshape(p.shape)
-        start += p.size
-    return parts
