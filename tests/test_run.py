@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from numpygpt.cli import main
-from numpygpt.files.checkpoint import CHECKPOINT, load_run, resume_run
+from numpygpt.files.checkpoint import CHECKPOINT
 from numpygpt.layers.parameter import Array
 from numpygpt.training import folder as folders
 from numpygpt.training.loop import Trainer
 from numpygpt.training.run import Run
+from numpygpt.training.saved import load_run, resume_run
 
 SHAPE = "--context-length 8 --n-embd 12 --n-head 2 --n-layer 2 --dropout 0.2"
 OPTIONS = f"--tokenizer bytes {SHAPE} --batch-size 3 --accumulate 2 --warmup 3 --eval-every 4"
@@ -237,7 +238,7 @@ def test_a_folder_that_has_become_read_only(
     assert train("--steps 2 --out run") == 0
     capsys.readouterr()
     before = Path("run/checkpoint.npz").read_bytes()
-    monkeypatch.setattr("numpygpt.files.open", refuse, raising=False)
+    monkeypatch.setattr("numpygpt.files.whole.open", refuse, raising=False)
     assert resume("run --steps 3") == 2
     assert "cannot be written: Read-only file system" in capsys.readouterr().err
     assert Path("run/checkpoint.npz").read_bytes() == before

@@ -12,7 +12,7 @@ from typing import Any
 
 import tiktoken
 
-from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, config_from, resume_run, save_run
+from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, config_from
 from numpygpt.gpt import GPT
 from numpygpt.training.data import Data, Text
 from numpygpt.training.diagnose import parameter_not_finite
@@ -20,6 +20,7 @@ from numpygpt.training.loop import TrainConfig, Trainer
 from numpygpt.training.metrics import Metrics
 from numpygpt.training.progress import Progress, duration, stop_requested
 from numpygpt.training.report import describe, judge_stories, sample
+from numpygpt.training.saved import resume_run, save_run
 
 
 @dataclass
