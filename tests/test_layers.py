@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpygpt import parallel
 from numpygpt.gradcheck import check_layer
 from numpygpt.gradcheck.oracles import draw_parameters
-from numpygpt.gradcheck.table import HeadLoss, TiedHead
+from numpygpt.gradcheck.subject import Loss
+from numpygpt.gradcheck.table import TiedHead
 from numpygpt.layers import (
     GELU,
     Block,
@@ -50,7 +51,7 @@ CASES: dict[str, Callable[[], Layer]] = {
     "Block, dropout": lambda: Block(C, H, 0.3),
     "Head": lambda: Head(Parameter(V, C)),
     "TiedHead": lambda: TiedHead(V, C),
-    "Head.loss": lambda: HeadLoss(Head(Parameter(V, C)), _ids(B, T)),
+    "Head.loss": lambda: Loss(Head(Parameter(V, C)), _ids(B, T)),
 }
 every_layer = pytest.mark.parametrize("case", CASES)
 
@@ -579,4 +580,4 @@ def test_embedding_and_head_of_any_shape(shape: list[int], v: int, c: int, seed:
     assert check_layer(Head(Parameter(v, c)), x, rng, entries=15).passed
     assert check_layer(Linear(c, v), x, rng, entries=15).passed
     if v > 1:  # the loss of the only token there is, is 0
-        assert check_layer(HeadLoss(Head(Parameter(v, c)), ids), x, rng, dy=1.0, entries=15).passed
+        assert check_layer(Loss(Head(Parameter(v, c)), ids), x, rng, dy=1.0, entries=15).passed
