@@ -3,19 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.gradcheck.oracles import (
-    COMPLEX_STEP,
-    STEP,
-    by_complex_step,
-    by_difference,
-    derivatives,
-    draw_parameters,
-    rms,
-)
+from numpygpt.gradcheck.oracles import derivatives, draw_parameters, oracles_of, rms
 from numpygpt.gradcheck.report import RESOLVED, Report, compare
 from numpygpt.gradcheck.subject import Subject, as_numbers
 from numpygpt.layers.base import Layer
-from numpygpt.layers.parameter import Array
 
 
 @np.errstate(all="ignore")  # the report says what is not finite
@@ -71,7 +62,7 @@ def check_layer(
         raise ValueError(f"check_layer: expected entries of at least 1, got {entries}")
     if not own_parameters:
         draw_parameters(real.layer, rng)
-    exact = real.complex_twin() if complex_step else None
+    exact = Subject(real.layer, real.x, np.complex128) if complex_step else None
     y = real.forward()
     dy = rng.standard_normal(y.shape) if dy is None else as_numbers(f"{real.name}: dy", dy)
     dy = np.array(dy, np.float64)
@@ -80,17 +71,18 @@ def check_layer(
     if not dy.any():
         raise ValueError(f"{real.name}: nothing to check: dy has no number that is not 0")
     claimed = real.backward(dy)
+    oracles = oracles_of(real, exact)
     size = float(np.linalg.norm(dy * y))
     rows = []
     for name, theta in real.arrays.items():
         which = _choose(theta.size, entries, rng)
-        unit = rms(theta) or 1.0  # of steps: large numbers take large ones
-        found = [derivatives(by_difference, real, name, which, dy, STEP * unit)]
-        if exact is not None:
-            found += [derivatives(by_complex_step, exact, name, which, dy, COMPLEX_STEP * unit)]
-        scale = max(_largest(found[-1]), RESOLVED * size / unit)
-        compared = claimed[name].reshape(-1)[which]
-        rows.append(compare(name, theta.shape, compared, np.array(found), scale, which))
+        unit = rms(theta) or 1.0  # large numbers take large steps
+        found = np.array(
+            [derivatives(oracle, one, name, which, dy, h * unit) for oracle, one, h in oracles]
+        )
+        largest = float(abs(found[-1][np.isfinite(found[-1])]).max(initial=0))
+        scale = max(largest, RESOLVED * size / unit)
+        rows.append(compare(name, theta.shape, claimed[name].flat[which], found, scale, which))
     return Report(real.name, rows)
 
 
@@ -98,7 +90,3 @@ def _choose(size: int, entries: int | None, rng: np.random.Generator) -> npt.NDA
     if entries is None or entries >= size:
         return np.arange(size)
     return np.sort(rng.choice(size, entries, replace=False))
-
-
-def _largest(derivatives: Array) -> float:
-    return float(abs(derivatives[np.isfinite(derivatives)]).max(initial=0))

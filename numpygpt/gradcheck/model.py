@@ -27,14 +27,7 @@ import numpy.typing as npt
 
 from numpygpt.config import GPTConfig
 from numpygpt.gpt import GPT
-from numpygpt.gradcheck.oracles import (
-    COMPLEX_STEP,
-    STEP,
-    Move,
-    by_complex_step,
-    by_difference,
-    rms,
-)
+from numpygpt.gradcheck.oracles import Move, oracles_of, rms
 from numpygpt.gradcheck.report import RESOLVED, Report, compare
 from numpygpt.gradcheck.subject import Loss, Subject
 from numpygpt.layers.base import Layer
@@ -124,18 +117,17 @@ def check_model(
             raise ValueError(f"check_model: {name} has no values yet: call initialize() first")
     v = Direction(model, int(np.random.default_rng(rng).integers(2**32)))
     real = Subject(Loss(model, targets), ids, np.float64)
-    exact = real.complex_twin() if complex_step else None
+    exact = Subject(real.layer, ids, np.complex128) if complex_step else None
     loss, dy = float(real.forward()), np.ones(())
     gradients = real.backward(dy)
+    oracles = oracles_of(real, exact)
     groups = {"all parameters": list(real.arrays)}
     if by_parameter:
         groups = {name: [name] for name in real.arrays}
     rows = []
     for title, names in groups.items():
         slope, norm = v.slope(gradients, names)
-        found = [by_difference(real, v.move(real, names), dy, STEP)]
-        if exact is not None:
-            found.append(by_complex_step(exact, v.move(exact, names), dy, COMPLEX_STEP))
+        found = [oracle(one, v.move(one, names), dy, h) for oracle, one, h in oracles]
         scale = max(norm, abs(found[-1]), RESOLVED * abs(loss))
         shape = gradients[title].shape if by_parameter else (model.num_parameters(),)
         rows.append(compare(title, shape, np.array([slope]), np.array(found)[:, None], scale))

@@ -43,6 +43,7 @@ COMPLEX_STEP = 1e-30
 
 Move = Callable[[complex], None]  # takes theta to its start plus a step; 0 takes it back
 Oracle = Callable[[Subject, Move, Array, float], float]
+Oracles = list[tuple[Oracle, Subject, float]]  # each with what it asks, and its step
 
 
 def by_difference(subject: Subject, move: Move, dy: Array, h: float) -> float:
@@ -61,6 +62,14 @@ def by_complex_step(subject: Subject, move: Move, dy: Array, h: float) -> float:
     y = subject.forward()
     move(0)
     return float(np.sum(dy * y.imag) / h)
+
+
+def oracles_of(real: Subject, exact: Subject | None) -> Oracles:
+    """Central differences, and the complex step if there is a complex subject that shows it."""
+    oracles: Oracles = [(by_difference, real, STEP)]
+    if exact is not None and exact.runs_complex():
+        oracles.append((by_complex_step, exact, COMPLEX_STEP))
+    return oracles
 
 
 def derivatives(

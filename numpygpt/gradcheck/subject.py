@@ -57,6 +57,10 @@ class Subject:
         self.x: Array = np.array(x, dtype if is_real else x.dtype, order="C")
         self.arrays = {"x": self.x} if is_real else {}
         own = [getattr(p, "data", None) for _, p in layer.named_parameters()]
+        if self.dtype.kind == "f" and any(
+            np.iscomplexobj(data) for data in own if data is not None
+        ):
+            raise TypeError(f"{self.name}: expected real parameters, got complex ones")
         self.layer: Any = copy.deepcopy(layer).train()
         if any(data is None for data in own):
             self.layer.initialize(0, dtype)
@@ -126,20 +130,17 @@ class Subject:
             raise TypeError(f"{expected} dtype {self.x.dtype}, got {array.dtype}")
         return array
 
-    def complex_twin(self) -> "Subject | None":
-        """The same in complex128; None if its y is real even then, and so shows nothing."""
-        twin = Subject(self.layer, self.x, np.complex128)
-        twin.drawn = self.drawn
+    def runs_complex(self) -> bool:
+        """Whether y is complex, if x and the parameters are; else it shows nothing of a step."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                y = twin.forward()
+                return np.iscomplexobj(self.forward())
         except (TypeError, np.exceptions.ComplexWarning) as error:
             raise TypeError(
                 f"{self.name}: forward fails on complex numbers ({error}); check it with "
                 "complex_step=False"
             ) from error
-        return twin if np.iscomplexobj(y) else None
 
 
 def _state(rng: Any) -> Any:

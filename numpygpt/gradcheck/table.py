@@ -1,7 +1,6 @@
 """What `numpygpt gradcheck` prints: every layer checked, and where to look if one is wrong."""
 
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -52,40 +51,37 @@ class TiedHead(Layer):
         self.embedding.backward(self.head.backward(dy))
 
 
-def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
-    """One report for each layer and variant."""
-    x = rng.standard_normal((B, T, C))
-    ids = rng.integers(V, size=(B, T))
-    cases: list[tuple[str, Layer, Array]] = [
-        ("Linear", Linear(C, 13), x),
-        ("Linear, no bias", Linear(C, 13, bias=False), x),
-        ("Embedding", Embedding(V, C), ids),
-        ("LayerNorm", LayerNorm(C), x),
-        ("GELU", GELU(), x),
-        ("Dropout", Dropout(0.3), x),
-        ("CausalSelfAttention", CausalSelfAttention(C, H), x),
-        ("CausalSelfAttention, no q, k, v bias", CausalSelfAttention(C, H, 0.0, False), x),
-        ("CausalSelfAttention, dropout", CausalSelfAttention(C, H, 0.3), x),
-        ("FeedForward", FeedForward(C), x),
-        ("Block, dropout", Block(C, H, 0.3), x),
-        ("Head, logits", Head(Parameter(V, C)), x),
-        ("Head, logits, tied to the embedding", TiedHead(V, C), ids),
-        ("Head, loss", Loss(Head(Parameter(V, C)), ids), x),
-    ]
-    for title, layer, x in cases:
-        yield _report(title, layer, x, rng)
+def layer_cases(rng: np.random.Generator) -> Iterator[tuple[str, Layer, Array, int | None]]:
+    """(title, layer, x, how many entries of each array) for each layer and variant.
+
+    A layer comes after all that it is made of: `verdict` counts on it.
+    """
+    x, ids = rng.standard_normal((B, T, C)), rng.integers(V, size=(B, T))
+    yield "Linear", Linear(C, 13), x, None
+    yield "Linear, no bias", Linear(C, 13, bias=False), x, None
+    yield "Embedding", Embedding(V, C), ids, None
+    yield "LayerNorm", LayerNorm(C), x, None
+    yield "GELU", GELU(), x, None
+    yield "Dropout", Dropout(0.3), x, None
+    yield "CausalSelfAttention", CausalSelfAttention(C, H), x, None
+    yield "CausalSelfAttention, no q, k, v bias", CausalSelfAttention(C, H, 0.0, False), x, None
+    yield "CausalSelfAttention, dropout", CausalSelfAttention(C, H, 0.3), x, None
+    yield "FeedForward", FeedForward(C), x, None
+    yield "Block, dropout", Block(C, H, 0.3), x, None
+    yield "Head, logits", Head(Parameter(V, C)), x, None
+    yield "Head, logits, tied to the embedding", TiedHead(V, C), ids, None
+    yield "Head, loss", Loss(Head(Parameter(V, C)), ids), x, None
     # Long texts, which attention and the head cut into blocks: some entries of each array.
     x, ids = rng.standard_normal((1, T_LONG, H)), rng.integers(V, size=(1, T_LONG))
-    yield _report(f"CausalSelfAttention, {T_LONG} tokens", CausalSelfAttention(H, H), x, rng, 20)
-    head = Loss(Head(Parameter(V, H)), ids)
-    yield _report(f"Head, loss, {T_LONG} tokens", head, x, rng, 20)
+    yield f"CausalSelfAttention, {T_LONG} tokens", CausalSelfAttention(H, H), x, 20
+    yield f"Head, loss, {T_LONG} tokens", Loss(Head(Parameter(V, H)), ids), x, 20
 
 
-def _report(
-    title: str, layer: Layer, x: Array, rng: np.random.Generator, entries: int | None = None
-) -> Report:
-    dy = 1.0 if isinstance(layer, Loss) else None
-    return Report(title, check_layer(layer, x, rng, dy=dy, entries=entries).rows)
+def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
+    """One report for each case."""
+    for title, layer, x, entries in layer_cases(rng):
+        dy = 1.0 if isinstance(layer, Loss) else None
+        yield Report(title, check_layer(layer, x, rng, dy=dy, entries=entries).rows)
 
 
 def model_checks(rng: np.random.Generator) -> Iterator[Report]:
@@ -97,6 +93,13 @@ def model_checks(rng: np.random.Generator) -> Iterator[Report]:
         draw_parameters(model, rng)
         report = check_model(model, ids, targets, rng, by_parameter=True, complex_step=True)
         yield Report(f"{report.title}, {'tied' if tied else 'untied'}", report.rows)
+
+
+def all_checks() -> Iterator[Report]:
+    """Layers first, then models."""
+    rng = np.random.default_rng(0)
+    yield from layer_checks(rng)
+    yield from model_checks(rng)
 
 
 def gradcheck_command(
@@ -123,11 +126,8 @@ def gradcheck_command(
             print(line)
         return True
     print(f"checking numpygpt.layers in {Path(layers.__file__).parent}\n")
-    rng = np.random.default_rng(0)
     reports = []
-    for report in (
-        chain(layer_checks(rng), model_checks(rng)) if preset is None else [check_preset(preset)]
-    ):
+    for report in all_checks() if preset is None else [check_preset(preset)]:
         print(f"{report}\n")
         reports.append(report)
     print(verdict(reports))
