@@ -2,12 +2,13 @@
 
 An error is relative to the largest derivative of its array, so a backward that is 1% wrong is 1%
 wrong whatever the size of dy. But an array's derivatives may all be 0 (a key's bias: it moves all
-scores of a query alike) and an oracle gives 0 only up to the rounding of y. So what counts is at
-least RESOLVED times the derivative that would change y by as much as the array is changed,
+scores of a query alike), and the oracles see 0 only as far as the rounding of y lets them. So an
+array counts at least as much as RESOLVED of
 
-    |dy * y| / |theta|          (the norm; the usual size of the array's numbers)
+    |dy * y| / |theta|      the norm of the one, the usual size of the other
 
-a hundred times what the rounding of y, eps |dy * y| / h, makes of the tolerances' size.
+the derivative that would change y by as much as theta is changed. The rounding is eps of that for
+the complex step, eps / h for differences: both a hundredth of RESOLVED times the tolerance.
 
 Tolerances: central differences in float64 leave 1e-11 to 1e-9 here, so 1e-7 never fails by chance,
 and a gradient off by the factor 1.000001 does fail. The complex step leaves 1e-16 to 1e-14: 1e-12.
