@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from numpygpt.config import GPTConfig
+from numpygpt.gpt import GPT
 from numpygpt.gradcheck import check_layer
 from numpygpt.gradcheck.report import COMPLEX_TOLERANCE, TOLERANCE, compare
-from numpygpt.layers import Block, Dropout, FeedForward, Layer, LayerNorm, Linear, Parameter
+from numpygpt.layers import GELU, Dropout, Layer, LayerNorm, Linear, Parameter
 from numpygpt.layers.parameter import Array
 
 B, T, C = 2, 5, 7
@@ -54,6 +56,11 @@ class RMSNorm(Layer):
         return dx
 
 
+def block() -> Any:
+    """One of a model's, with dropout."""
+    return GPT(GPTConfig(11, T, 6, 3, 1, dropout=0.5)).blocks[0]
+
+
 def square(factor: float = 2.0) -> Own:
     return Own(lambda x: x * x, lambda dy, x: factor * dy * x)
 
@@ -74,7 +81,7 @@ def test_a_correct_layer_passes_and_is_not_changed() -> None:
 
 
 def test_mode_saved_slot_gradients_and_random_numbers_stay() -> None:
-    layer = Block(6, 3, 0.5).initialize(1, np.float64)
+    layer = block().initialize(1, np.float64)
     x = X[..., :6].copy()
     layer.forward(x)
     dx = layer.backward(x)
@@ -190,12 +197,9 @@ def test_masks_of_any_generator_are_drawn_again() -> None:
             return self.state.random_sample(shape).astype(dtype)
 
     assert check_layer(Dropout(0.5, rng=Old()), X).passed
-    shared = np.random.default_rng(4)
-    block = Block(6, 3, 0.5)
-    for layer in block.layers():
-        if isinstance(layer, Dropout):
-            layer.rng = shared
-    assert check_layer(block, X[..., :6], entries=5).passed
+    shared = block()  # whose three dropouts draw from one generator
+    assert shared.dropout1.rng is shared.attention.dropout.rng
+    assert check_layer(shared, X[..., :6], entries=5).passed
 
 
 # -- how small, how large -------------------------------------------------------------------------
@@ -371,9 +375,7 @@ def test_errors_are_explained(
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    "layer", [FeedForward(C), LayerNorm(C), Dropout(0.4), RMSNorm(), square(2.02)]
-)
+@pytest.mark.parametrize("layer", [GELU(), LayerNorm(C), Dropout(0.4), RMSNorm(), square(2.02)])
 def test_with_floating_point_errors_raised(layer: Layer) -> None:
     with np.errstate(all="raise"):
         for dy in (DY, 1e-250 * DY):

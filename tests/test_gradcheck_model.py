@@ -143,7 +143,7 @@ def test_errors_are_explained() -> None:
         check_model(model, [[1, 2], [3]], TARGETS)
     with pytest.raises(ValueError, match="expected targets of shape"):
         check_model(model, IDS, TARGETS[:, 1:])
-    with pytest.raises(TypeError, match="complex64.* to dtype.*float64"):
+    with pytest.raises(TypeError, match="expected real parameters, got complex ones"):
         check_model(GPT(TIED, 0, np.complex64), IDS, TARGETS)
     model.head = Head(Parameter(V, H * D))
     with pytest.raises(ValueError, match=r"head\.W has no values yet: call initialize\(\)"):
@@ -182,10 +182,9 @@ def test_the_command_checks_every_layer_and_tied_and_untied_models(
     assert lines[0] == f"checking numpygpt.layers in {folder}\n"
     assert lines[-1] == "All passed." and len(lines) == 20
     text = "\n".join(lines)
-    for name in layers.__all__:
-        thing = getattr(layers, name)
+    for thing in vars(layers).values():
         if isinstance(thing, type) and issubclass(thing, Layer) and thing is not Layer:
-            assert f"\n{name}" in text
+            assert f"\n{thing.__name__}" in text
     for title in ("dropout", "Head, logits", "Head, loss\n", "Head, loss, 515 tokens", "no bias"):
         assert title in text
     tied, untied = lines[-3:-1]
@@ -223,7 +222,7 @@ def test_the_command_ends_with_the_layer_to_look_at_first(
     few_entries: list[int | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = Linear.backward
-    monkeypatch.setattr(Linear, "backward", lambda self, dy: 1.01 * right(self, dy))
+    monkeypatch.setattr(Linear, "backward", lambda *arguments: 1.01 * right(*arguments))
     lines: list[str] = []
     assert gradcheck_command(print=lines.append) is False
     assert lines[-1] == "WRONG in 10 of 18. Look first at Linear: x"

@@ -57,6 +57,8 @@ class Subject:
         self.x: Array = np.array(x, dtype if is_real else x.dtype, order="C")
         self.arrays = {"x": self.x} if is_real else {}
         own = [getattr(p, "data", None) for _, p in layer.named_parameters()]
+        if any(data is not None and data.dtype.kind == "c" != self.dtype.kind for data in own):
+            raise TypeError(f"{self.name}: expected real parameters, got complex ones")
         self.layer: Any = copy.deepcopy(layer).train()
         if any(data is None for data in own):
             self.layer.initialize(0, dtype)
@@ -64,7 +66,7 @@ class Subject:
             self.layer.allocate(dtype)
         for (name, p), data in zip(self.layer.named_parameters(), own, strict=True):
             if data is not None:
-                np.copyto(p.data, data)  # no complex ones to real ones: an error says so
+                p.data[...] = data
             self.arrays[name] = p.data
         self.arrays = {name: array for name, array in self.arrays.items() if array.size}
         self.drawing = [one for one in self.layer.layers() if hasattr(one, "rng")]
