@@ -81,6 +81,9 @@ def test_a_model_as_it_comes_passes() -> None:
 def test_the_direction_is_drawn_by_the_seed() -> None:
     slopes = [check_model(off(TIED), IDS, TARGETS, seed).rows[0].analytic for seed in (3, 3, 4)]
     assert slopes[0] == slopes[1] != slopes[2]
+    by_default = check_model(off(TIED), IDS, TARGETS)
+    assert by_default.rows == check_model(off(TIED), IDS, TARGETS, 0).rows
+    assert by_default.rows[0].complex_step is None
     each = check_model(off(TIED), IDS, TARGETS, 3, by_parameter=True)
     np.testing.assert_allclose(sum(row.analytic for row in each.rows), slopes[0], rtol=1e-10)
 
