@@ -17,7 +17,8 @@ from numpygpt import parallel
 from numpygpt.config import GPTConfig
 from numpygpt.gradcheck import check_layer
 from numpygpt.gradcheck.oracles import draw_parameters
-from numpygpt.gradcheck.table import HeadLoss, TiedHead
+from numpygpt.gradcheck.subject import Loss
+from numpygpt.gradcheck.table import TiedHead
 from numpygpt.layers import (
     GELU,
     Block,
@@ -55,7 +56,7 @@ CASES: dict[str, Callable[[], Layer]] = {
     "Block, dropout": lambda: Block(GPTConfig(V, T, C, H, 1, dropout=0.3)),
     "Head": lambda: Head(Parameter(V, C)),
     "TiedHead": lambda: TiedHead(V, C),
-    "Head.loss": lambda: HeadLoss(Head(Parameter(V, C)), _ids(B, T)),
+    "Head.loss": lambda: Loss(Head(Parameter(V, C)), _ids(B, T)),
 }
 every_layer = pytest.mark.parametrize("case", CASES)
 
@@ -289,7 +290,7 @@ def naive_embedding(layer: Any, ids: Array) -> Array:
 def naive_loss(layer: Any, x: Array) -> Array:
     losses = []
     for at in np.ndindex(*x.shape[:-1]):
-        z = layer.head.W.data @ x[at]
+        z = layer.layer.W.data @ x[at]
         losses.append(math.log(sum(math.exp(one - z.max()) for one in z)) + z.max())
         losses[-1] -= z[layer.targets[at]]
     return np.asarray(math.fsum(losses) / len(losses))
@@ -779,4 +780,4 @@ def test_embedding_and_head_of_any_shape(shape: list[int], v: int, c: int, seed:
     assert check_layer(Head(Parameter(v, c)), x, rng, entries=15).passed
     assert check_layer(Linear(c, v), x, rng, entries=15).passed
     if v > 1:  # the loss of the only token there is, is 0
-        assert check_layer(HeadLoss(Head(Parameter(v, c)), ids), x, rng, dy=1.0, entries=15).passed
+        assert check_layer(Loss(Head(Parameter(v, c)), ids), x, rng, dy=1.0, entries=15).passed
