@@ -77,7 +77,7 @@ class Text:
         train, held_out = split_text(read_text(file))
         if prompt is None or not (prompt or END_OF_TEXT in train):
             # A model that never saw <|endoftext|> cannot begin with it, so it is given words.
-            prompt = opening(held_out) or opening(train)
+            prompt = opening(held_out) or opening("\n" + train)
         path = path_of(file)
         return cls(train, held_out, prompt, str(path.resolve() if path.is_file() else path))
 

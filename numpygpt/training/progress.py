@@ -80,7 +80,8 @@ class LiveLine:
 
     def clear(self) -> None:
         """Take a live line away."""
-        self._write("\r\033[K" * self.live)
+        if self.live:
+            self._write("\r\033[K")
 
     def _write(self, text: str) -> None:
         self._shown = time.monotonic()
