@@ -54,7 +54,7 @@ def test_fresh_stories_come_from_the_models_own_beginning(model: GPT) -> None:
     encoding = byte_encoding()
     line = LiveLine(None)
     seen: list[str] = []
-    line.show = seen.append  # type: ignore[method-assign]
+    line.show = seen.append  # type: ignore[assignment,method-assign]
     fresh = report.fresh_stories(model, encoding, line, count=3, seed=7)
     rows = generate(model, [[256]] * 3, 250, 0.8, top_p=0.95, eos_id=256, rng=7)
     assert fresh == [encoding.decode([i for i in row.tolist() if i != 256]).strip() for row in rows]
