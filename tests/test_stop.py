@@ -21,6 +21,7 @@ def test_signals_are_noted_and_then_as_before(capsys: pytest.CaptureFixture[str]
         assert capsys.readouterr().err == STOPPING + "\n"
         os.kill(os.getpid(), signal.SIGHUP)  # patience: only Ctrl-C insists
         assert stop == [signal.SIGTERM, signal.SIGHUP]
+        assert capsys.readouterr().err == ""  # it is said once
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert [signal.getsignal(s) for s in ASKS] == before

@@ -129,6 +129,11 @@ class Progress(LiveLine):
         self.loss = loss if self.done == self.first + 1 else 0.9 * self.loss + 0.1 * loss
         self.show(self.line())
 
+    def end(self) -> None:
+        """Leave the last line standing, if a step was done."""
+        if self.done > self.first:
+            self.print(self.line())
+
     def line(self) -> str:
         """The line: loss is the last ten steps' or so, smoothed."""
         done = self.done - self.first

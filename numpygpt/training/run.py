@@ -103,15 +103,12 @@ class Run:
         save_run(self.folder, self.model, self.encoding, record.as_json(), t.optimizer)
         self.saved_step = t.steps_done
 
-    def kept(self) -> str:
-        """What the folder keeps, whatever comes now."""
+    def kept(self, then: str = "") -> str:
+        """What the folder keeps, whatever comes now; `then`, unless that is all."""
         if not self.folder.is_dir():
             return f"{self.folder} is gone"
-        return f"{self.folder} keeps the checkpoint of step {self.saved_step}"
-
-    def to_go_on(self) -> str:
-        """The end of a line that says so, unless all is done."""
-        return "" if self.complete else f"; to go on: {resume_command(self.folder)}"
+        kept = f"{self.folder} keeps the checkpoint of step {self.saved_step}"
+        return kept + then if self.saved_step < self.trainer.config.steps else kept
 
     def train(self) -> bool:
         """Do the steps that are left; returns whether all are done, or a signal ended it early.
@@ -128,22 +125,23 @@ class Run:
         c = self.trainer.config
         tokens = c.batch_size * c.accumulate * self.model.config.context_length
         progress = Progress(c.steps, tokens, self.trainer.steps_done)
+        to_go_on = f"; to go on: {resume_command(self.folder)}"
         try:
             self._steps(progress)
         except (FloatingPointError, CheckpointError) as error:
-            progress.print(progress.line())
+            progress.end()
             raise type(error)(f"{error}; {self.kept()}") from error
         except KeyboardInterrupt:
-            say(self.kept() + self.to_go_on())
+            say(self.kept(to_go_on))
             raise
-        progress.print(progress.line())
+        progress.end()
         if not progress.lost:
             self.finish(progress)
         if lost := progress.lost:
             what = "nobody reads the output any more"
             if not isinstance(lost, BrokenPipeError):
                 what = f"the output cannot be written ({lost.strerror or lost})"
-            raise type(lost)(f"{what}; {self.kept()}{self.to_go_on()}") from lost
+            raise type(lost)(f"{what}; {self.kept(to_go_on)}") from lost
         return self.complete
 
     def _steps(self, progress: Progress) -> None:

@@ -25,7 +25,8 @@ def stop_requested() -> Iterator[list[int]]:
         if received and number == signal.SIGINT:
             raise KeyboardInterrupt
         received.append(number)
-        say(STOPPING)
+        if len(received) == 1:
+            say(STOPPING)
 
     previous: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
