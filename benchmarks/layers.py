@@ -82,7 +82,7 @@ def matrix_layers(B: int, T: int, C: int, H: int) -> list[dict[str, Value]]:
         (f"Linear {4 * C} -> {C}", Linear(4 * C, C), random(B, T, 4 * C), 4 * linear),
         (f"attention, {B}x{T}", CausalSelfAttention(C, H), x, attention),
         ("feed-forward", FeedForward(C), x, 8 * linear),
-        ("block", Block(C, H), x, attention + 8 * linear),
+        ("block", Block(GPTConfig(n_embd=C, n_head=H)), x, attention + 8 * linear),
     ]
     if B > 1:
         whole = CausalSelfAttention(C, H), x.reshape(1, N, C), 4 * linear + 2.0 * N * N * C

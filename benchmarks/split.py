@@ -20,7 +20,7 @@ from benchmarks.report import Table, Value
 from benchmarks.work import TRAINING, Work, prepare, shrink
 from numpygpt import GPT, AdamW, layers
 
-WATCHED = ("forward", "backward", "loss", "recompute", "step")
+WATCHED = ("forward", "backward", "loss", "output", "step")
 KINDS = (
     layers.Linear,
     layers.Head,
@@ -50,10 +50,7 @@ def products(work: Work) -> dict[str, float]:
 
 @contextmanager
 def watched() -> Iterator[dict[str, float]]:
-    """Seconds by kind, of all calls in the `with` block; models have to be made inside it.
-
-    (A Linear binds its `recompute` when it is made.)
-    """
+    """Seconds by kind, of all calls in the `with` block."""
     seconds: dict[str, float] = defaultdict(float)
     inside = [0.0]  # for each call that is under way: seconds of the watched calls in it
 

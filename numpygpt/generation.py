@@ -13,6 +13,9 @@ How a token is chosen from the logits z (V,), after z / temperature:
     top_p   only the most probable stay, as few as together have probability p ("nucleus");
     then one is drawn from softmax(z). Temperature 0 takes the highest.
 
+Each sequence of a batch has random numbers of its own: what the first one becomes does not depend
+on how many others there are.
+
 Reference: Holtzman et al. 2020 (top-p); Fan et al. 2018 (top-k).
 """
 
@@ -54,11 +57,10 @@ def probabilities(
     return p
 
 
-def draw(p: Array, rng: np.random.Generator) -> Array:
-    """One token id for each row of probabilities (B, V): (B,)."""
+def draw(p: Array, u: Array) -> Array:
+    """One token id for each row of probabilities (B, V), from uniform numbers (B,): (B,)."""
     cumulative = np.cumsum(p, axis=1)
-    u = rng.random((len(p), 1)) * cumulative[:, -1:]
-    ids: Array = (cumulative <= u).sum(axis=1)
+    ids: Array = (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1)
     return ids
 
 
@@ -72,17 +74,22 @@ def stream(
     eos_id: int | None = None,
     rng: int | np.random.Generator = 0,
     use_cache: bool = True,
+    vocab_size: int | None = None,
 ) -> Iterator[Array]:
     """As `generate`, but yields each step's new ids (B,) as they come."""
-    _check(max_new_tokens, temperature, top_k, top_p)
+    _check(max_new_tokens, temperature, top_k, top_p, vocab_size)
     V = model.config.vocab_size
+    if vocab_size is not None and vocab_size > V:
+        raise ValueError(f"generate: expected vocab_size at most the model's {V}, got {vocab_size}")
     tokens = batch_of_ids("generate", ids)
     check_ids("generate", tokens, V)
     if eos_id is not None:
         check_ids("generate (eos_id)", np.asarray(eos_id), V)
-    rng = np.random.default_rng(rng)
+    seeds = np.random.default_rng(rng).integers(2**63, size=len(tokens))
+    rngs = [np.random.default_rng(seed) for seed in seeds]
 
     def choose(logits: Array) -> Array:
+        logits = logits[:, :vocab_size]
         if not np.isfinite(logits.max(axis=1)).all():
             raise FloatingPointError(
                 "generate: expected finite logits, got nan or infinity; "
@@ -90,9 +97,10 @@ def stream(
             )
         if temperature == 0:
             return np.asarray(logits.argmax(axis=1))
-        return draw(probabilities(logits, temperature, top_k, top_p), rng)
+        u = np.array([own.random() for own in rngs])
+        return draw(probabilities(logits, temperature, top_k, top_p), u)
 
-    return _steps(model, tokens.astype(np.int64), max_new_tokens, choose, eos_id, use_cache)
+    return _steps(model.view(), tokens.astype(np.int64), max_new_tokens, choose, eos_id, use_cache)
 
 
 def _steps(
@@ -110,7 +118,7 @@ def _steps(
     new = window  # what the cache has not seen
     caches = model.new_caches(len(tokens)) if use_cache else None
     for _ in range(max_new_tokens):
-        with model.evaluating():  # anything may happen to the model between two steps
+        with np.errstate(under="ignore"):  # a probability too small for a float is 0
             x = model.hidden(new, caches)
             ids = choose(model.head.forward(x[:, -1]))
         if eos_id is not None:
@@ -136,19 +144,21 @@ def generate(
     eos_id: int | None = None,
     rng: int | np.random.Generator = 0,
     use_cache: bool = True,
+    vocab_size: int | None = None,
 ) -> Array:
     """Continue every sequence of a batch.
 
     Parameters
     ----------
     model : GPT
-        Used in eval mode, and left in the mode it was in.
+        Of any mode; a view of it is used, in eval mode.
     ids : (B, T) integers
         The prompts, of one length, at least 1. Of more than the context length, the end is read.
     max_new_tokens : int
         How many to append.
     temperature : float
-        Below 1 bolder, above 1 wilder; 0: always the most probable token.
+        Divides the logits: below 1, probable tokens become more probable still, above 1 less;
+        0: always the most probable token.
     top_k, top_p : int, float, optional
         Choose among the k most probable tokens; among as few as have probability p together.
     eos_id : int, optional
@@ -157,25 +167,34 @@ def generate(
         Of the draws.
     use_cache : bool
         Keep keys and values. Without, the same tokens come, slower.
+    vocab_size : int, optional
+        Choose among the ids below it: where the tokenizer has fewer than the model.
 
     Returns
     -------
     (B, T + n) integers
         Prompts and what follows; n is `max_new_tokens`, or less where all ended before.
     """
-    new = stream(model, ids, max_new_tokens, temperature, top_k, top_p, eos_id, rng, use_cache)
+    options = (temperature, top_k, top_p, eos_id, rng, use_cache, vocab_size)
+    new = stream(model, ids, max_new_tokens, *options)
     tokens = np.asarray(ids, np.int64)
     return np.concatenate([tokens, *(step[:, None] for step in new)], axis=1)
 
 
-def _check(max_new_tokens: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
-    for name, value, least in (("max_new_tokens", max_new_tokens, 0), ("top_k", top_k, 1)):
-        if value is None and name == "top_k":
-            continue
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(
-                f"generate: expected {name} a whole number at least {least}, got {value!r}"
-            )
+def _check(
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    vocab_size: int | None,
+) -> None:
+    if not isinstance(max_new_tokens, int | np.integer) or max_new_tokens < 0:
+        raise ValueError(
+            f"generate: expected max_new_tokens a whole number at least 0, got {max_new_tokens!r}"
+        )
+    for name, value in (("top_k", top_k), ("vocab_size", vocab_size)):
+        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+            raise ValueError(f"generate: expected {name} a whole number at least 1, got {value!r}")
     if not (isinstance(temperature, REAL) and 0 <= temperature < math.inf):
         raise ValueError(f"generate: expected a finite temperature at least 0, got {temperature!r}")
     if top_p is not None and not (isinstance(top_p, REAL) and 0 < top_p <= 1):

@@ -15,7 +15,6 @@ embedding add to one gradient.
 Reference: Radford et al. 2019; the released code, openai/gpt-2 `src/model.py`.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,8 @@ class GPT(Layer):
         Its shape.
     rng : int, numpy.random.Generator or None
         Draws the first values (GPT-2's own initialisation: normal, 0.02; the last matrix of each
-        branch 0.02 / sqrt(2 L); biases 0, gains 1) and then dropout's masks. None leaves the
-        parameters undefined, for a caller who fills them.
+        branch 0.02 / sqrt(2 L); biases 0, gains 1) and then dropout's masks. None takes no memory:
+        the shapes are there, and a caller who has the values calls `allocate` and fills them in.
     dtype : numpy dtype
         float32 to run; float64 and complex128 to check gradients.
     """
@@ -58,25 +57,20 @@ class GPT(Layer):
             raise TypeError(
                 f'GPT: expected a GPTConfig, such as GPTConfig.preset("gpt2"), got {config!r}'
             )
-        V, C, L = config.vocab_size, config.n_embd, config.n_layer
+        V, C = config.vocab_size, config.n_embd
         self.config = config
         self.token_embedding = Embedding(V, C)
         self.position_embedding = Embedding(config.context_length, C)
         self.dropout = Dropout(config.dropout)
-        self.blocks = [
-            Block(C, config.n_head, config.dropout, config.qkv_bias, 0.02 / math.sqrt(2 * L))
-            for _ in range(L)
-        ]
+        self.blocks = [Block(config) for _ in range(config.n_layer)]
         self.norm = LayerNorm(C)
         self.head = Head(
             self.token_embedding.W if config.tie_weights else Parameter(V, C, std=0.02)
         )
-        if rng is None:
-            self.allocate(dtype)
-        else:
-            rng = np.random.default_rng(rng)
-            self.initialize(rng, dtype)
-        self.set_dropout_rng(np.random.default_rng(rng))
+        generator = np.random.default_rng(0 if rng is None else rng)
+        if rng is not None:
+            self.initialize(generator, dtype)
+        self.set_dropout_rng(generator)
 
     def set_dropout_rng(self, rng: Any) -> None:
         """Let all dropout layers draw from `rng`, in the order of the forward pass."""
@@ -86,7 +80,8 @@ class GPT(Layer):
 
     def forward(self, ids: npt.ArrayLike, caches: list[KeyValueCache] | None = None) -> Array:
         """Ids (B, T) -> logits (B, T, V)."""
-        return self.head.forward(self.hidden(ids, caches))
+        with np.errstate(under="ignore"):  # what is too small for a float is 0: nothing is wrong
+            return self.head.forward(self.hidden(ids, caches))
 
     def hidden(self, ids: npt.ArrayLike, caches: list[KeyValueCache] | None = None) -> Array:
         """Ids (B, T) -> what the head reads, (B, T, C).
@@ -109,22 +104,24 @@ class GPT(Layer):
 
     def loss(self, ids: npt.ArrayLike, targets: npt.ArrayLike) -> float:
         """Mean cross-entropy in nats of ids (B, T) against the ids that follow each, (B, T)."""
-        return self.head.loss(self.hidden(ids), batch_of_ids("GPT.loss (targets)", targets))
+        with np.errstate(under="ignore"):
+            return self.head.loss(self.hidden(ids), batch_of_ids("GPT.loss (targets)", targets))
 
     def backward(self, dlogits: Array | None = None) -> None:
         """Add the gradients of all parameters: after `loss`, or after `forward` given dlogits."""
-        dx = self.norm.backward(self.head.backward(dlogits))
-        for block in reversed(self.blocks):
-            dx = block.backward(dx)
-        dx = self.dropout.backward(dx)
-        self.position_embedding.backward(dx.sum(axis=0))
-        self.token_embedding.backward(dx)
+        with np.errstate(under="ignore"):
+            dx = self.norm.backward(self.head.backward(dlogits))
+            for block in reversed(self.blocks):
+                dx = block.backward(dx)
+            dx = self.dropout.backward(dx)
+            self.position_embedding.backward(dx.sum(axis=0))
+            self.token_embedding.backward(dx)
 
     def new_caches(self, batch: int) -> list[KeyValueCache]:
         """One empty key/value cache a block, for `batch` sequences (2 L B T C numbers in all)."""
         c = self.config
         shape = (batch, c.n_head, c.context_length, c.n_embd // c.n_head)
-        return [KeyValueCache(shape, self.flat.data.dtype) for _ in self.blocks]
+        return [KeyValueCache(shape, self.dtype) for _ in self.blocks]
 
     def _check_caches(self, caches: list[KeyValueCache], B: int) -> int:
         """How many tokens the caches hold; an error unless they fit the model and the batch."""

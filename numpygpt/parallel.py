@@ -30,15 +30,17 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms: from one product to the next
+
+import numpy as np
+import numpy.typing as npt
 
 # Of all arrays of a kernel together: 2 MB of float32, about an L2 cache. Smaller blocks fit it
 # better, but then the threads wait for the GIL, which every NumPy call takes, and a hand-over to a
@@ -71,7 +73,8 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
     n_rows = len(arrays[0])
     n_blocks = min(n_rows, -(-sum(a.size for a in arrays) // BLOCK_ELEMENTS))
     if n_blocks <= 1:
-        kernel(*arrays)
+        with np.errstate(under="ignore"):  # exp of a large negative number is to be 0
+            kernel(*arrays)
         return
     available = num_threads()
     threads = min(available, n_blocks)
@@ -80,16 +83,37 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
     starts = iter(range(0, n_rows, step))  # shared by the threads: next() is atomic
 
     def work() -> None:
-        for start in starts:
-            kernel(*[a[start : start + step] for a in arrays])
+        with np.errstate(under="ignore"):
+            for start in starts:
+                kernel(*[a[start : start + step] for a in arrays])
 
-    helpers = [_pool(available - 1).submit(work) for _ in range(threads - 1)]
+    helpers = _start(work, threads - 1, available - 1)
     try:
         work()
     finally:
         for helper in helpers:
             if not helper.cancel():
                 helper.result()
+
+
+def _start(work: Callable[[], None], helpers: int, workers: int) -> list[Future[None]]:
+    """Hand work to so many helpers of the pool, or to as many as can be had.
+
+    A process that is ending starts no threads any more, and one may be forbidden to have more.
+    """
+    started: list[Future[None]] = []
+    all_started = threading.Event()
+
+    def help(number: int) -> None:
+        all_started.wait()
+        if number < len(started):  # else it was queued, and then no thread could be had for it
+            work()
+
+    with suppress(RuntimeError):  # the caller does what is left
+        for number in range(helpers):
+            started.append(_pool(workers).submit(help, number))
+    all_started.set()
+    return started
 
 
 @cache

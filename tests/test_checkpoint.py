@@ -57,7 +57,7 @@ def test_it_is_an_archive_that_others_read(run: Path) -> None:
     with np.load(run / CHECKPOINT) as arrays:  # allow_pickle=False, NumPy's default
         for name, p in model.named_parameters():
             np.testing.assert_array_equal(arrays[f"weights/{name}"], p.data)
-            m = optimizer.m[p.start : p.start + p.size].reshape(p.shape)
+            m = model.flat.split(optimizer.m)[name]
             np.testing.assert_array_equal(arrays[f"adamw_m/{name}"], m)
 
 

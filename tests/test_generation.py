@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from numpygpt import GPT, GPTConfig, generate
 from numpygpt.generation import draw, probabilities, stream
+from numpygpt.layers import Head, Parameter
 
 CONFIG = GPTConfig(vocab_size=13, context_length=8, n_embd=6, n_head=2, n_layer=2)
 
@@ -110,7 +111,7 @@ def test_probabilities_against_a_plain_oracle(
 
 def test_draw_follows_the_probabilities_and_never_takes_an_impossible_token() -> None:
     p = np.array([0.0, 0.2, 0.0, 0.5, 0.3, 0.0])
-    ids = draw(np.tile(p, (20_000, 1)), np.random.default_rng(0))
+    ids = draw(np.tile(p, (20_000, 1)), np.random.default_rng(0).random(20_000))
     shares = np.bincount(ids, minlength=6) / 20_000
     assert shares[[0, 2, 5]].tolist() == [0, 0, 0]
     np.testing.assert_allclose(shares, p, atol=0.015)
@@ -222,4 +223,50 @@ def test_a_model_that_only_generates_costs_its_weights() -> None:
         tracemalloc.stop()
     assert model.flat.data.nbytes > 100e6
     assert peak < 1.1 * model.flat.data.nbytes
-    assert model.flat._grad is None
+    for _, p in model.named_parameters():
+        assert p._grad is None and p._room is None
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 3}, {"top_p": 0.6}])
+def test_a_row_does_not_depend_on_how_many_others_there_are(options: dict[str, float]) -> None:
+    model = small_gpt(3)
+    model.flat.data[...] /= 2
+    ids = np.random.default_rng(2).integers(0, 13, (5, 3))
+    for rng in (7, np.random.default_rng(7)):
+        together = generate(model, ids, 12, rng=rng, **options)  # type: ignore[arg-type]
+    again = np.random.default_rng(7)
+    generate(model, ids, 12, rng=again)
+    for n in range(1, 5):
+        few = generate(model, ids[:n], 12, rng=7, **options)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(few, together[:n])
+    other = generate(model, ids, 12, rng=again, **options)  # type: ignore[arg-type]
+    assert (other != together).any()  # a generator goes on
+
+
+def test_rows_of_a_batch_that_are_equal_become_different_texts() -> None:
+    model = small_gpt(3)
+    model.flat.data[...] /= 2
+    texts = generate(model, [[1, 2]] * 4, 12, rng=0)
+    assert len({row.tobytes() for row in texts}) == 4
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"temperature": 2.0}, {"top_k": 8}])
+def test_only_ids_of_the_tokenizer_are_drawn(options: dict[str, float]) -> None:
+    model = small_gpt(3)
+    model.head.W.data[2:] *= 5  # the highest logits are theirs
+    prompts = np.random.default_rng(0).integers(2, size=(50, 4))
+    ids = generate(model, prompts, 20, vocab_size=2, **options)  # type: ignore[arg-type]
+    assert ids.max() == 1
+    assert generate(model, prompts, 20, **options).max() > 1  # type: ignore[arg-type]
+    cut = model.view()  # the same model with a head of two tokens
+    cut.head = Head(Parameter(2, 6)).initialize(0, np.float64)
+    cut.head.W.data[...] = model.head.W.data[:2]
+    cut.config = GPTConfig(2, 8, 6, 2, 2)
+    expected = generate(cut, prompts, 20, **options)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(ids, expected)
+
+
+@pytest.mark.parametrize("wrong", [0, 14, -1, 2.0])
+def test_a_wrong_vocabulary_size_is_named(wrong: int) -> None:
+    with pytest.raises(ValueError, match="generate: expected vocab_size"):
+        generate(small_gpt(), [[1]], 1, vocab_size=wrong)

@@ -1,9 +1,12 @@
 """The whole model: its size, its gradient, its causality, its first values, and its training."""
 
+import gc
 import json
 import math
 import time
+import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any
 
@@ -13,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numpygpt.config import GPTConfig
+from numpygpt.generation import generate
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck import check_layer, check_model
 from numpygpt.gradcheck.oracles import draw_parameters
+from numpygpt.layers import Head, Parameter
 from numpygpt.layers.parameter import Array
-from numpygpt.training.optim import AdamW
+from numpygpt.training.optim import AdamW, clip_scale, grad_norm
 
 B, T, H, D, V, L = 2, 5, 3, 7, 11, 2
 C = H * D
@@ -67,9 +72,10 @@ def test_parameter_counts(preset: str) -> None:
     for (bias, tied), count in zip(product((False, True), repeat=2), counts, strict=True):
         config = GPTConfig.preset(preset, qkv_bias=bias, tie_weights=tied)
         assert (config.n_embd, config.n_head, config.n_layer) == (C, H, L)
-        model = GPT(config, rng=None)  # memory that nobody touches costs nothing
-        assert model.num_parameters() == model.flat.data.size == count
-        assert model.flat._grad is None
+        model = GPT(config, rng=None)  # shapes, and no memory
+        assert model.num_parameters() == count
+        with pytest.raises(AttributeError, match="has no values yet"):
+            _ = model.flat
     assert time.perf_counter() - start < 5
 
 
@@ -412,10 +418,18 @@ def test_bad_caches() -> None:
 def test_a_gpt_is_made_from_a_config() -> None:
     with pytest.raises(TypeError, match=r"expected a GPTConfig, such as .*, got 'gpt2'"):
         GPT("gpt2")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="real or complex dtype such as float32, got int64"):
+    with pytest.raises(TypeError, match="float32, float64, complex64, complex128, got int64"):
         GPT(CONFIG, dtype=int)
     swapped = GPT(CONFIG, 5, ">f4").flat.data
     assert swapped.dtype == np.float32 and np.array_equal(swapped, GPT(CONFIG, 5).flat.data)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int32", "longdouble", "bool"])
+def test_a_dtype_in_which_training_would_go_wrong_is_refused(dtype: str) -> None:
+    with pytest.raises(TypeError, match=r"expected parameters of float32, float64, .*, got"):
+        GPT(CONFIG, dtype=dtype)
+    with pytest.raises(TypeError, match=r"expected parameters of float32, float64, .*, got"):
+        GPT(CONFIG).astype(dtype)
 
 
 def test_a_config_takes_numpys_numbers_and_keeps_pythons() -> None:
@@ -471,3 +485,124 @@ def test_bad_presets() -> None:
         GPTConfig.preset("gpt3")
     with pytest.raises(TypeError, match="GPTConfig has no field heads"):
         GPTConfig.preset("gpt2", heads=3)
+
+
+# -- one model, many users ------------------------------------------------------------------------
+
+
+def test_a_view_generates_while_the_model_is_between_loss_and_backward() -> None:
+    config = GPTConfig(V, 9, C, H, L, dropout=0.3)
+    ids, targets = data()
+    gradients = []
+    for disturbed in (False, True):
+        model = GPT(config, 5, np.float64)
+        model.loss(ids, targets)
+        if disturbed:
+            generate(model, ids, 7, rng=1)
+            held_out = model.view().loss(ids, targets)
+            assert held_out == model.view().loss(ids, targets)
+        model.backward()
+        gradients.append(model.flat.grad.copy())
+    assert np.array_equal(gradients[0], gradients[1])
+
+
+def test_many_threads_use_one_model_in_training_mode() -> None:
+    model = GPT(GPTConfig(V, 16, C, H, L, dropout=0.5), 5)
+    model.flat.data[...] *= 6  # texts that differ by seed
+    ids, targets = data()
+    alone = [generate(model, [[1]], 12, rng=seed) for seed in range(12)]
+    assert len({text.tobytes() for text in alone}) > 6
+
+    def use(seed: int) -> Array:
+        return generate(model, [[1]], 12, rng=seed)
+
+    with ThreadPoolExecutor(6) as pool:
+        texts = pool.map(use, list(range(12)) * 4)
+        optimizer = AdamW(model, lr=0.0)
+        for _ in range(20):  # and it is trained meanwhile
+            model.zero_grad()
+            model.loss(ids, targets)
+            model.backward()
+            optimizer.step()
+        for text, expected in zip(texts, alone * 4, strict=True):
+            assert np.array_equal(text, expected)
+
+
+def test_a_new_head_and_a_new_block_learn() -> None:
+    """Classification as the book's chapter 6 has it: another head on the last token."""
+    model = GPT(CONFIG, 5)
+    model.head = Head(Parameter(2, C, std=0.02))
+    model.head.initialize(0)
+    model.blocks[1].initialize(1)
+    ids, labels = np.random.default_rng(0).integers(V, size=(8, T)), np.arange(8) % 2
+    optimizer = AdamW(model, lr=1e-2)
+    before = {name: p.data.copy() for name, p in model.named_parameters()}
+    losses = []
+    for _ in range(40):
+        model.zero_grad()
+        logits = model.forward(ids)
+        p = np.exp(logits[:, -1]) / np.exp(logits[:, -1]).sum(1, keepdims=True)
+        losses.append(float(-np.log(p[np.arange(8), labels]).mean()))
+        dlogits = np.zeros_like(logits)
+        dlogits[:, -1] = (p - np.eye(2)[labels]) / 8
+        model.backward(dlogits)
+        optimizer.step()
+    assert losses[-1] < 0.1 < 0.6 < losses[0]
+    for name, p in model.named_parameters():
+        assert not np.array_equal(p.data, before[name]), name
+
+
+def test_a_model_that_is_dropped_is_freed_at_once() -> None:
+    config = GPTConfig(vocab_size=4096, context_length=64, n_embd=256, n_head=4, n_layer=2)
+    ids = np.ones((1, 8), int)
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            model = GPT(config, 0)
+            optimizer = AdamW(model)
+            model.loss(ids, ids)
+            model.backward()
+            optimizer.step()
+            generate(model, [[1]], 2)
+            size = model.flat.data.nbytes
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert size > 10e6
+    assert peak < 1.25 * 2 * 4 * size  # the last one's weights, gradient, m, v, and the next one's
+
+
+def test_any_floating_point_setting_will_do() -> None:
+    ids, targets = data()
+    with np.errstate(all="raise"):
+        model = GPT(GPTConfig(V, 9, C, H, L, dropout=0.2), 5)
+        model.flat.data[...] *= 200  # softmax's exp underflows
+        optimizer = AdamW(model)
+        for _ in range(3):
+            loss = model.loss(ids, targets)
+            model.backward()
+            optimizer.step(clip_scale(grad_norm(model), 1.0))
+            model.zero_grad()
+        texts = generate(model, ids, 5, temperature=0.01, top_k=3, top_p=0.9)
+    assert math.isfinite(loss) and texts.shape == (B, T + 5)
+
+
+def test_dropout_repeats_with_the_seed_also_where_the_values_come_from_elsewhere() -> None:
+    config = GPTConfig(V, 9, C, H, L, dropout=0.5)
+    ids, targets = data()
+    losses = []
+    for _ in range(2):
+        model = GPT(config, rng=None).allocate()
+        model.flat.data[...] = GPT(config, 5).flat.data
+        losses.append(model.loss(ids, targets))
+    assert losses[0] == losses[1]
+
+
+def test_one_token_of_context_is_enough() -> None:
+    model = GPT(GPTConfig(V, 1, C, H, L), 5)
+    ids = np.array([[3], [4]])
+    assert math.isfinite(model.loss(ids, ids))
+    model.backward()
+    assert generate(model, ids, 4).shape == (2, 5)

@@ -37,9 +37,10 @@ ERF = """dx[...] = dy * (
         + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     )"""
 MASK = "        S[..., -R:] += _causal_mask(R, S.dtype)\n"
-TOTAL = "            L[:, :, rows] += np.log(total)\n"
+TOP = "        np.max(S, -1, keepdims=True, out=top)\n"
+TOTAL = "            lse[:, :, rows] = top + np.log(total)\n"
 LATE_MASK = (
-    TOTAL + "            S[..., start - stop :] *= _causal_mask(stop - start, S.dtype) == 0\n"
+    TOTAL + "            E[..., start - stop :] *= _causal_mask(stop - start, E.dtype) == 0\n"
 )
 DW = "self.W.add_product(x.reshape(-1, I).T, rows)"
 ADD_ROWS = "dW[v] += row"
@@ -49,7 +50,7 @@ LINEAR = [
     ("dW transposed", DW, "self.W.add_product(rows.T, x.reshape(-1, I))", "W"),
     ("dW off by 1.00001", DW, "self.W.add_product(x.reshape(-1, I).T, 1.00001 * rows)", "W"),
     ("dW overwritten", DW, "self.W.grad[...] = x.reshape(-1, I).T @ rows", "W"),
-    ("dW added to leftovers", DW, "self.W.empty = False; " + DW, "W"),
+    ("dW added to leftovers", DW, "self.W._grad = self.W.room(); " + DW, "W"),
     ("db forgotten", "self.b.add_product(np.ones(len(rows), dy.dtype), rows)", "pass", "b"),
     ("db averaged", "np.ones(len(rows), dy.dtype)", "np.ones(len(rows)) / len(rows)", "b"),
     ("W not transposed for dx", "rows @ self.W.data.T", "rows @ self.W.data", "x"),
@@ -83,18 +84,18 @@ ATTENTION = [
     ("dk transposed", "(dk, dS, q_rows)", "(dk, dS.swapaxes(2, 3), q_rows)", QKV),
     ("dv transposed", "(dv, A, do_rows)", "(dv, A.swapaxes(2, 3), do_rows)", QKV),
     ("scale forgotten", "        dq *= scale\n", "", QKV),
-    ("softmax's row sum forgotten", "        dS -= delta\n", "", QKV),
-    ("P forgotten", "        dS *= P\n", "", QKV),
-    ("no mask in backward", "        P[..., -R:] += _causal_mask(R, P.dtype)\n", "", QKV),
+    ("softmax's row sum forgotten", "        dP -= delta\n", "", QKV),
+    ("P forgotten", "        dP *= P\n", "", QKV),
+    ("no mask in backward", MASK + "        S -= lse", "        S -= lse", QKV),
     ("dq and dk swapped", "dq, dk, dv = self._split", "dk, dq, dv = self._split", QKV),
     ("dropout forgotten for dv", "A = P if keep is None else", "A = P if True else", QKV),
-    ("dropout forgotten for dP", "dS = self.dropout.apply(dS, ", "_ = self.dropout.apply(dS, ",
+    ("dropout forgotten for dP", "dP = self.dropout.apply(dP, ", "_ = self.dropout.apply(dP, ",
      QKV),
 ]  # fmt: skip
 FEEDFORWARD = [
     ("GELU skipped", "self.gelu.backward(da)", "da", "x fc.W fc.b"),
-    ("second matrix skipped", "da = self.proj.backward(dy)",
-     "self.proj.backward(dy); da = dy.repeat(4, -1)", "x fc.W fc.b"),
+    ("second matrix skipped", "da = self.proj.backward(dy, self.gelu.output())",
+     "self.proj.backward(dy, self.gelu.output()); da = dy.repeat(4, -1)", "x fc.W fc.b"),
 ]  # fmt: skip
 LOWER = "x norm1.gain norm1.bias attention.qkv.W attention.qkv.b attention.proj.W attention.proj.b"
 BLOCK = [
@@ -110,7 +111,7 @@ LOSS = [
     ("target not subtracted", "            z[n, ids] -= 1 / N\n", "", "x head.W"),
     ("1 / N forgotten", "z *= 1 / (N * total)", "z *= 1 / total", "x head.W"),
     ("later rows overwrite dW", "first=start == 0", "first=True", "head.W"),
-    ("dW not added", "self.W.add_prepared()", "pass", "head.W"),
+    ("dW not added", "self.W.add_grad(dW, in_room=True)", "pass", "head.W"),
 ]
 MODEL = [
     ("tied gradient counted once", "self.token_embedding.backward(dx)", "pass",
@@ -130,7 +131,7 @@ MAKE = {
     "dropout": (DROPOUT, lambda m: m.Dropout(0.3)),
     "attention": (ATTENTION, lambda m: m.CausalSelfAttention(C, H, 0.3)),
     "feedforward": (FEEDFORWARD, lambda m: m.FeedForward(C)),
-    "block": (BLOCK, lambda m: m.Block(C, H)),
+    "block": (BLOCK, lambda m: m.Block(GPTConfig(V, T, C, H, 1))),
     "head": (HEAD, lambda m: m.Head(Parameter(V, C))),
 }
 
@@ -162,7 +163,7 @@ def test_a_planted_bug_is_found_and_named(module: str, right: str, wrong: str, n
 
 
 def test_a_mask_after_the_softmax_is_found() -> None:
-    late = planted("layers/attention", (MASK, ""), (TOTAL, LATE_MASK))
+    late = planted("layers/attention", (MASK + TOP, TOP), (TOTAL, LATE_MASK))
     report = check_layer(late.CausalSelfAttention(C, H), inputs()[0], entries=30)
     assert set(report.wrong) == set(QKV.split())
 
@@ -302,7 +303,7 @@ def test_masks_of_any_generator_are_drawn_again() -> None:
 
     assert check_layer(Dropout(0.5, rng=Own()), inputs()[0]).passed
     shared = np.random.default_rng(4)
-    block = Block(6, 3, 0.5)
+    block = Block(GPTConfig(V, T, 6, 3, 1, dropout=0.5))
     for layer in block.layers():
         if isinstance(layer, Dropout):
             layer.rng = shared

@@ -89,7 +89,8 @@ def test_activations_are_what_the_layers_save(B: int) -> None:
                 array = array.base
             saved[id(array)] = array.size if array.dtype == np.float32 else 0
     logits = min(512, B * 40) * 301  # alive during the loss
-    assert sum(saved.values()) + logits == activation_floats(config, B, 40)
+    dW = 301 * 24  # counted with the gradients, in whose memory it is computed
+    assert sum(saved.values()) - dW + logits == activation_floats(config, B, 40)
 
 
 def test_flops_are_those_of_the_matrix_products() -> None:

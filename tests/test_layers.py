@@ -1,6 +1,10 @@
 """Every layer keeps the same promises, and computes what a naive formula computes."""
 
+import copy
+import gc
 import math
+import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from numpygpt import parallel
+from numpygpt.config import GPTConfig
 from numpygpt.gradcheck import check_layer
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.gradcheck.table import HeadLoss, TiedHead
@@ -46,8 +51,8 @@ CASES: dict[str, Callable[[], Layer]] = {
     "Attention, no bias": lambda: CausalSelfAttention(C, H, qkv_bias=False),
     "Attention, dropout": lambda: CausalSelfAttention(C, H, 0.3),
     "FeedForward": lambda: FeedForward(C),
-    "Block": lambda: Block(C, H),
-    "Block, dropout": lambda: Block(C, H, 0.3),
+    "Block": lambda: Block(GPTConfig(V, T, C, H, 1)),
+    "Block, dropout": lambda: Block(GPTConfig(V, T, C, H, 1, dropout=0.3)),
     "Head": lambda: Head(Parameter(V, C)),
     "TiedHead": lambda: TiedHead(V, C),
     "Head.loss": lambda: HeadLoss(Head(Parameter(V, C)), _ids(B, T)),
@@ -187,7 +192,8 @@ def test_eval_mode_saves_nothing_and_drops_nothing(case: str) -> None:
     assert all(one._saved is None for one in layer.layers())
     with pytest.raises(RuntimeError, match="nothing is saved"):
         layer.backward(dy)
-    assert layer.flat._grad is None  # not even the gradients' memory was made
+    for _, p in layer.named_parameters():  # not even the gradients' memory was made
+        assert p._grad is None and p._room is None
 
 
 @every_layer
@@ -428,48 +434,90 @@ def test_huge_logits_do_not_overflow(dtype: Any) -> None:
 # -- parameters -----------------------------------------------------------------------------------
 
 
-def _prepared() -> Parameter:
-    layer = Linear(2, 3, bias=False).initialize(0, np.float64)
-    return layer.W
+def _weight() -> Parameter:
+    return Linear(2, 3, bias=False).initialize(0, np.float64).W
 
 
-def test_what_is_prepared_counts_only_when_added() -> None:
-    W = _prepared()
-    W.prepare_grad()[...] = 4
-    assert not W.grad.any()  # and reading it must not destroy what was prepared
-    W.add_prepared()
+def test_the_gradient_of_nothing_is_zeros_and_can_be_added_to() -> None:
+    W = _weight()
+    assert W.grad.shape == (2, 3) and not W.grad.any()
+    W.grad += 2.0
+    W.grad += np.ones((2, 3))
+    assert (W.grad == 3).all()
+    W.grad = np.full((2, 3), 7.0)
+    assert (W.grad == 7).all()
+    W.zero_grad()
+    assert not W.grad.any()
+
+
+def test_what_is_computed_in_the_room_counts_only_when_added() -> None:
+    W = _weight()
+    W.add_grad(np.full((2, 3), 9.0))
+    W.zero_grad()
+    room = W.room()
+    room[...] = 4
+    assert not W.grad.any()  # and reading it must not destroy what is being computed
+    W.add_grad(room, in_room=True)
     assert (W.grad == 4).all()
-    W.prepare_grad()[...] = 1
+    room = W.room()
+    room[...] = 1
     assert (W.grad == 4).all()
-    W.add_prepared()
+    W.add_grad(room, in_room=True)
     assert (W.grad == 5).all()
 
 
+def test_the_room_is_one_callers_alone_and_the_last_gradients_memory() -> None:
+    W = _weight()
+    W.add_product(np.ones((2, 1)), np.ones((1, 3)))
+    memory = W.grad
+    assert not np.shares_memory(memory, W.room())
+    W.zero_grad()
+    first, second = W.room(), W.room()
+    assert np.shares_memory(memory, first) and not np.shares_memory(first, second)
+
+
 def test_zero_grad_between_loss_and_backward() -> None:
-    W = _prepared()
+    W = _weight()
     W.add_grad(np.full((2, 3), 9.0))
-    W.prepare_grad()[...] = 4
-    W.empty = True
-    W.add_prepared()
-    assert (W.grad == 4).all()
-    W.empty = True
-    W.prepare_grad()[...] = 3
-    W.empty = True
-    W.add_prepared()
-    assert (W.grad == 3).all()
+    for value in (4.0, 3.0):
+        room = W.room()
+        room[...] = value
+        W.zero_grad()
+        W.add_grad(room, in_room=True)
+        assert (W.grad == value).all()
+        W.zero_grad()
 
 
-def test_other_gradients_come_between_loss_and_backward() -> None:
-    for add in ("add_grad", "add_product"):
-        W = _prepared()
-        W.prepare_grad()[...] = 4
-        if add == "add_grad":
+@pytest.mark.parametrize("flat_first", [False, True])
+def test_other_gradients_come_between_loss_and_backward(flat_first: bool) -> None:
+    for between in ("add_grad", "add_product", "+=", "flat"):
+        layer = Linear(2, 3, bias=False).initialize(0, np.float64)
+        W = layer.W
+        if flat_first:
+            layer.flat.make_room()
+        room = W.room()
+        room[...] = 4
+        if between == "add_grad":
             W.add_grad(np.full((2, 3), 10.0))
-        else:
+        elif between == "add_product":
             W.add_product(np.full((2, 1), 2.0), np.full((1, 3), 5.0))
+        elif between == "+=":
+            W.grad += 10.0
+        else:
+            assert not layer.flat.grad.any()
+            layer.flat.grad[...] = 10
         assert (W.grad == 10).all()
-        W.add_prepared()
-        assert (W.grad == 14).all()
+        W.add_grad(room, in_room=True)
+        assert (W.grad == 14).all() and (layer.flat.grad == 14).all()
+
+
+def test_a_gradient_that_is_added_is_copied() -> None:
+    W, given = _weight(), np.ones((2, 3))
+    W.add_grad(given)
+    W.add_grad(given)
+    assert (given == 1).all() and (W.grad == 2).all()
+    with pytest.raises(ValueError, match=r"expected dW of shape \(2, 3\), got \(3,\)"):
+        W.add_grad(np.ones(3))
 
 
 def test_loss_twice_and_backward_once() -> None:
@@ -485,21 +533,144 @@ def test_loss_twice_and_backward_once() -> None:
     layer.loss(x, _ids(B, T))
     layer.backward()
     np.testing.assert_allclose(layer.W.grad, 2 * once, rtol=1e-14)
-    with pytest.raises(RuntimeError, match="without prepare_grad"):
-        layer.W.add_prepared()
 
 
 def test_parameters_lie_in_one_array_matrices_first() -> None:
-    block = Block(C, H).initialize(0)
+    block = Block(GPTConfig(V, T, C, H, 1)).initialize(0)
     names = [name for name, _ in block.named_parameters()]
     assert len(names) == len(set(names)) == 12
-    assert block.num_parameters() == len(block.flat.data) == 12 * C * C + 13 * C
-    assert block.flat.n_matrix == 12 * C * C
-    for _, p in block.named_parameters():
-        assert np.shares_memory(p.data, block.flat.data)
-        assert (p.start < block.flat.n_matrix) == (len(p.shape) == 2)
+    flat = block.flat
+    assert block.num_parameters() == len(flat.data) == 12 * C * C + 13 * C
+    assert flat.n_matrix == 12 * C * C
+    matrices = flat.data[: flat.n_matrix]
+    for name, p in block.named_parameters():
+        assert np.shares_memory(p.data, flat.data)
+        assert np.shares_memory(p.data, matrices) == (len(p.shape) == 2)
+        assert np.array_equal(flat.split(flat.data)[name], p.data)
         p.add_grad(np.ones(p.shape, np.float32))
-    assert (block.flat.grad == 1).all()
+    assert (flat.grad == 1).all()
+    assert all(np.shares_memory(p.grad, flat.grad) for _, p in block.named_parameters())
+    assert block.flat is flat  # nothing was moved
+
+
+def test_what_lies_elsewhere_is_gathered_with_its_values_and_gradient() -> None:
+    block = Block(GPTConfig(V, T, C, H, 1)).initialize(0)
+    before = block.flat
+    block.norm2.initialize(1)
+    block.norm2.gain.data[...] = 5
+    block.norm2.gain.add_grad(np.full(C, 3.0, np.float32))
+    block.attention.proj = Linear(C, C).initialize(2)
+    values = {name: p.data.copy() for name, p in block.named_parameters()}
+    flat = block.flat
+    assert flat is not before and block.flat is flat
+    for name, p in block.named_parameters():
+        assert np.shares_memory(p.data, flat.data) and np.array_equal(p.data, values[name])
+    assert (flat.split(flat.grad)["norm2.gain"] == 3).all() and flat.grad.sum() == 3 * C
+    flat.data[...] = 0
+    assert not block.norm2.gain.data.any() and not block.attention.W_o.any()
+
+
+def test_parts_of_a_model_can_ask_for_their_own_array_in_turn() -> None:
+    block = Block(GPTConfig(V, T, C, H, 1)).initialize(0)
+    values = {name: p.data.copy() for name, p in block.named_parameters()}
+    for owner in (block, block.feedforward, block, block.attention, block):
+        assert len(owner.flat.data) == owner.num_parameters()
+        for name, p in block.named_parameters():
+            assert np.array_equal(p.data, values[name])
+
+
+def test_another_dtype_or_no_values_are_named_when_gathered() -> None:
+    block = Block(GPTConfig(V, T, C, H, 1)).initialize(0)
+    block.norm2.initialize(1, np.float64)
+    with pytest.raises(ValueError, match=r"norm2.gain: expected float32 .* got float64"):
+        _ = block.flat
+    block.norm2 = LayerNorm(C)
+    with pytest.raises(AttributeError, match=r"Parameter of shape \(21,\) has no values yet"):
+        _ = block.flat
+
+
+def test_parameters_in_lists_tuples_and_dicts_are_found() -> None:
+    class Own(Layer):
+        def __init__(self) -> None:
+            self.parts = [(Linear(2, 3), {"a": Parameter(4)}), [GELU()]]
+            self.rest = {"b": {"c": (LayerNorm(5),)}}
+
+    own = Own().initialize(0)
+    names = ["parts.0.0.W", "parts.0.0.b", "parts.0.1.a", "rest.b.c.0.gain", "rest.b.c.0.bias"]
+    assert [name for name, _ in own.named_parameters()] == names
+    view = own.view()
+    assert [p for _, p in view.named_parameters()] == [p for _, p in own.named_parameters()]
+    assert not any(layer.training for layer in view.layers())
+    assert all(layer.training for layer in own.layers()) and len(list(own.layers())) == 4
+
+
+# -- views and copies -----------------------------------------------------------------------------
+
+
+@every_layer
+def test_a_view_has_the_parameters_and_disturbs_nothing(case: str) -> None:
+    layer, x, dy = _make(case)
+    expected = _run(layer, x, dy)
+    layer, x, dy = _make(case)
+    layer.forward(x)
+    view = layer.view()
+    assert type(view) is type(layer) and view.flat is layer.flat
+    first = view.forward(x)
+    assert all(one._saved is None for one in view.layers())
+    again = _run(layer, x, dy)  # dropout's numbers go on where they were
+    if "ropout" not in case:
+        for a, b in zip(expected, again, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+    assert layer.training and not view.training
+    assert np.array_equal(view.forward(x), first)
+    layer.flat.data[...] = 0
+    assert not view.flat.data.any()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "ropout" not in case])
+def test_a_view_in_training_mode_has_slots_of_its_own(case: str) -> None:
+    layer, x, dy = _make(case)
+    expected = _run(layer, x, dy)
+    layer.zero_grad()
+    view = layer.view(training=True)
+    y = np.array(layer.forward(x))
+    view.forward(x if x.dtype.kind == "i" else x + 1)
+    view.backward(dy)
+    layer.zero_grad()
+    dx = layer.backward(dy)
+    grads = [p.grad for _, p in layer.named_parameters()]
+    for a, b in zip(expected, [y, *([] if dx is None else [dx]), *grads], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@every_layer
+def test_a_copy_is_whole_and_apart(case: str) -> None:
+    layer, x, dy = _make(case)
+    layer.forward(x)
+    layer.backward(dy)
+    twin = copy.deepcopy(layer)
+    same = pickle.loads(pickle.dumps(layer)) if case != "Head.loss" else twin
+    other = layer.astype(np.float32)
+    for (_, p), (_, q), (_, r), (_, s) in zip(
+        *(one.named_parameters() for one in (layer, twin, same, other)), strict=True
+    ):
+        assert np.array_equal(p.data, q.data) and np.array_equal(p.grad, q.grad)
+        assert np.array_equal(p.data, r.data) and not np.shares_memory(p.data, q.data)
+        assert s.data.dtype == np.float32 and not s.grad.any()
+        np.testing.assert_allclose(s.data, p.data, rtol=1e-6)
+    assert twin.flat is not layer.flat and all(one._saved is None for one in twin.layers())
+
+
+def test_a_layer_that_is_dropped_is_freed_at_once() -> None:
+    block = Block(GPTConfig(V, T, C, H, 1, dropout=0.1)).initialize(0)
+    block.backward(block.forward(np.ones((B, T, C), np.float32)))
+    memory = weakref.ref(block.flat.grad), weakref.ref(block.flat.data), weakref.ref(block)
+    gc.disable()
+    try:
+        del block
+        assert [one() for one in memory] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 # -- bad inputs -----------------------------------------------------------------------------------
@@ -529,9 +700,10 @@ def test_parameters_lie_in_one_array_matrices_first() -> None:
         (lambda: Embedding(5, 4).initialize().forward(np.array([1.0])), TypeError,
          "Embedding: expected whole-number ids, got dtype float64"),
         (lambda: Linear(4, 3).forward(np.ones((2, 4), "f")), AttributeError,
-         "Parameter has no memory yet: call initialize"),
+         r"the Parameter of shape \(4, 3\) has no values yet: call initialize\(\)"),
         (lambda: Linear(4, 3).initialize(dtype=np.int64), TypeError,
-         "expected parameters of a real or complex dtype such as float32, got int64"),
+         "expected parameters of float32, float64, complex64, complex128, got int64"),
+        (lambda: Linear(4, 3).initialize(dtype=np.float16), TypeError, "float32, .*, got float16"),
         (lambda: CausalSelfAttention(10, 3), ValueError,
          "CausalSelfAttention: expected C divisible by H, got C=10, H=3"),
         (lambda: Dropout(1.0), ValueError, "Dropout: expected 0 <= p < 1, got 1.0"),

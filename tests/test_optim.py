@@ -9,7 +9,7 @@ import pytest
 from numpygpt import parallel
 from numpygpt.config import GPTConfig
 from numpygpt.gpt import GPT
-from numpygpt.layers import Linear
+from numpygpt.layers import FeedForward, Linear, Parameter
 from numpygpt.layers.parameter import Array
 from numpygpt.training import optim
 from numpygpt.training.optim import AdamW, clip_scale, grad_norm
@@ -139,6 +139,39 @@ def test_bad_settings(wrong: dict[str, Any]) -> None:
     assert f"{name}={value}" in str(caught.value)
 
 
-def test_a_layer_without_memory_is_named() -> None:
-    with pytest.raises(AttributeError, match="Linear has no memory yet: call initialize"):
+def test_what_is_no_model_is_named() -> None:
+    with pytest.raises(AttributeError, match="has no values yet: call initialize"):
         AdamW(Linear(2, 2))
+    for wrong in ([Linear(2, 2).initialize()], Parameter(2, 2), None):
+        with pytest.raises(TypeError, match="AdamW: expected a model, or a layer, got"):
+            AdamW(wrong)  # type: ignore[arg-type]
+
+
+def test_parameters_that_were_replaced_since_are_refused() -> None:
+    layer = FeedForward(3).initialize(0)
+    optimizer = AdamW(layer)
+    layer.fc.initialize(1)  # the same parameters, elsewhere
+    layer.fc.W.add_grad(np.ones((3, 12), np.float32))
+    before = layer.fc.W.data.copy()
+    optimizer.step()
+    np.testing.assert_allclose(layer.fc.W.data, before * (1 - 3e-5) - 3e-4, rtol=1e-5)
+    layer.fc = Linear(3, 12).initialize(2)
+    with pytest.raises(ValueError, match="has other parameters than when AdamW was made"):
+        optimizer.step()
+    assert optimizer.t == 1
+
+
+def test_the_defaults() -> None:
+    optimizer = AdamW(Linear(2, 2).initialize())
+    settings = (optimizer.lr, optimizer.betas, optimizer.eps, optimizer.weight_decay)
+    assert settings == (3e-4, (0.9, 0.999), 1e-8, 0.1) and not optimizer.decay_all
+
+
+def test_gradients_of_before_and_after_it_was_made_count() -> None:
+    layer = Linear(2, 2).initialize(0)
+    layer.W.add_grad(np.ones((2, 2), np.float32))
+    optimizer = AdamW(layer, lr=0.5, weight_decay=0.0)
+    layer.b.grad += 1  # type: ignore[union-attr]
+    before = layer.flat.data.copy()
+    optimizer.step()
+    np.testing.assert_allclose(before - layer.flat.data, 0.5, rtol=1e-5)

@@ -1,6 +1,8 @@
 """Blocks of rows: every row once, errors heard, and no wait for a worker that never comes."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -104,6 +106,42 @@ def test_a_worker_that_never_starts_is_not_waited_for() -> None:
     over_rows(add_one, x, np.zeros(50))
     assert (x == 1).all() and time.perf_counter() - start < 5 and not busy.done()
     release.set()
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_where_no_thread_can_be_had_the_caller_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    x = np.zeros(50)
+    over_rows(add_one, x, np.zeros(50))
+    assert (x == 1).all()
+    monkeypatch.undo()
+    over_rows(add_one, x, np.zeros(50))  # what was queued for that thread must not be done now
+    assert (x == 2).all()
+
+
+def test_a_thread_that_works_on_while_the_program_ends() -> None:
+    program = """
+import threading, time
+import numpy as np
+from numpygpt import parallel
+parallel.BLOCK_ELEMENTS = 4
+def add_one(x): x += 1
+def work():
+    time.sleep(0.3)  # the main thread is at its end
+    x = np.zeros(100)
+    for _ in range(50):
+        parallel.over_rows(add_one, x)
+    print("done" if (x == 50).all() else x)
+threading.Thread(target=work).start()
+"""
+    environment = os.environ | {"NUMPYGPT_NUM_THREADS": "3"}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("done\n", "", 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

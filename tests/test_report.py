@@ -23,14 +23,9 @@ def model() -> GPT:
     return GPT(GPTConfig(257, 16, 12, 3, 2), rng=1)
 
 
-def writes(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on a model that is asked for a sample answers with these bytes."""
-
-    def answer(model: GPT, ids: list[list[int]], *_: object, **__: object) -> np.ndarray:
-        new = [[*row, *text.encode()] for row in np.asarray(ids).tolist()]
-        return np.array(new)
-
-    monkeypatch.setattr(report, "generate", answer)
+def writes(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on a model that is asked for a sample continues with these bytes."""
+    monkeypatch.setattr(report, "stream", lambda *_, **__: (np.array([byte]) for byte in text))
 
 
 def test_every_number_of_the_judgement(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
@@ -48,6 +43,14 @@ def test_every_number_of_the_judgement(monkeypatch: pytest.MonkeyPatch, model: G
         "and 2 are copies of a training story; the first of them:",
         "    Sam sat.It",
     ]
+
+
+def test_no_token_is_drawn_that_the_tokenizer_lacks() -> None:
+    """A vocabulary padded to a round number, as many have it."""
+    padded = GPT(GPTConfig(300, 16, 12, 3, 2), rng=1)
+    padded.token_embedding.W.data[257:] *= 100
+    assert report.sample(padded, byte_encoding(), "a").startswith("    a")
+    assert len(report.fresh_stories(padded, byte_encoding(), NOWHERE, count=3)) == 3
 
 
 def test_fresh_stories_come_from_the_models_own_beginning(model: GPT) -> None:
@@ -74,17 +77,14 @@ def test_fresh_stories_come_from_the_models_own_beginning(model: GPT) -> None:
 def test_a_sample_shows_what_a_reader_may_see(
     new: str, shown: list[str], monkeypatch: pytest.MonkeyPatch, model: GPT
 ) -> None:
-    writes(new, monkeypatch)
+    writes(new.encode(), monkeypatch)
     assert report.sample(model, byte_encoding(), "a").split("\n") == shown
 
 
 def test_a_character_cut_by_the_samples_end_is_left_out(
     monkeypatch: pytest.MonkeyPatch, model: GPT
 ) -> None:
-    monkeypatch.setattr(report, "SAMPLE_TOKENS", 2)
-    monkeypatch.setattr(
-        report, "generate", lambda *_, **__: np.array([[97, 0xC3, 0xA9, 0xE4, 0xB8]])
-    )
+    writes(b"\xc3\xa9\xe4\xb8", monkeypatch)
     assert report.sample(model, byte_encoding(), "a") == "    aé"
 
 

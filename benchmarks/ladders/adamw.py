@@ -1,11 +1,13 @@
 """AdamW: one step over many parameters; memory decides, so each number should travel once."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from benchmarks.ladders import Result, Rung, random
-from numpygpt import AdamW
+from numpygpt import AdamW, GPTConfig
 from numpygpt.layers.block import Block
-from numpygpt.layers.parameter import Array, Parameter
+from numpygpt.layers.parameter import Array
 
 LR, B1, B2, EPS, WD = 3e-4, 0.9, 0.999, 1e-8, 0.1
 BLOCK = 1 << 15
@@ -31,7 +33,7 @@ def update(wd: float, p: Array, g: Array, m: Array, v: Array) -> None:
 
 def rungs(quick: bool = False) -> list[Rung]:
     """One block's parameters. Each run starts again from the same numbers: it is the first step."""
-    layer = Block(16, 2) if quick else Block(768, 12)
+    layer = Block(GPTConfig(n_embd=16, n_head=2) if quick else GPTConfig())
     layer.initialize(0)
     flat = layer.flat
     start, flat.grad[...] = flat.data.copy(), random(len(flat.data))
@@ -42,14 +44,13 @@ def rungs(quick: bool = False) -> list[Rung]:
         p[...] = start
         m[...] = v[...] = 0
 
-    def view(flat_array: Array, of: Parameter) -> Array:
-        return flat_array[of.start : of.start + of.size]
+    def by_parameter() -> Iterator[tuple[Array, ...]]:
+        return zip(*(flat.split(array).values() for array in (p, g, m, v)), strict=True)
 
     def by_formula() -> Result:
         begin()
-        for of in flat.parameters:
-            wd = WD if len(of.shape) > 1 else 0.0
-            a, b, c, d = (view(array, of) for array in (p, g, m, v))
+        for a, b, c, d in by_parameter():
+            wd = WD if a.ndim > 1 else 0.0
             c[...] = B1 * c + (1 - B1) * b
             d[...] = B2 * d + (1 - B2) * b**2
             a[...] -= LR * wd * a
@@ -58,8 +59,8 @@ def rungs(quick: bool = False) -> list[Rung]:
 
     def in_place() -> Result:
         begin()
-        for of in flat.parameters:
-            update(WD if len(of.shape) > 1 else 0.0, *(view(a, of) for a in (p, g, m, v)))
+        for arrays in by_parameter():
+            update(WD if arrays[0].ndim > 1 else 0.0, *arrays)
         return p
 
     def flat_arrays() -> Result:

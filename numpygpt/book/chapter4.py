@@ -90,7 +90,7 @@ def mean_weight_gradients(shortcuts: bool) -> npt.NDArray[np.float64]:
 def number_of_parameters(preset: str) -> int:
     """Count the parameters of the book's model in another size."""
     config = GPTConfig.preset(preset, qkv_bias=BOOK.qkv_bias, tie_weights=BOOK.tie_weights)
-    return GPT(config, rng=None).num_parameters()  # memory that is never touched is never taken
+    return GPT(config, rng=None).num_parameters()
 
 
 def computed() -> Iterator[tuple[str, npt.ArrayLike]]:

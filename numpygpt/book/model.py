@@ -41,7 +41,7 @@ def book_model(rng: TorchRandom, config: GPTConfig = BOOK) -> GPT:
     config : GPTConfig
         The book's small model, unless given; chapter 5 has a context length of 256.
     """
-    model = GPT(config, rng=None)
+    model = GPT(config, rng=None).allocate()
     model.set_dropout_rng(rng)
     draw_parameters(model, rng)
     return model

@@ -88,8 +88,8 @@ def loaders(story: Verdict, rng: TorchRandom) -> tuple[Loader, Loader]:
 
 def mean_loss(model: GPT, loader: Loader, batches: int | None = None) -> float:
     """Mean loss over batches (all, or the first few) without dropout: ``calc_loss_loader``."""
-    with model.evaluating():
-        losses = [model.loss(inputs, targets) for inputs, targets in islice(loader, batches)]
+    view = model.view()
+    losses = [view.loss(inputs, targets) for inputs, targets in islice(loader, batches)]
     return float(np.mean(losses))
 
 

@@ -98,8 +98,9 @@ def save_run(
         archive.text("config.json", (json.dumps(config, indent=2) + "\n").encode())
         archive.text("tokenizer.json", encoding_to_json(encoding, f"{path}: tokenizer.json"))
         for group, flat in flats.items():
+            parts = model.flat.split(flat)
             for name, p in model.named_parameters():
-                archive.array(f"{group}/{name}", flat[p.start : p.start + p.size], p.shape)
+                archive.array(f"{group}/{name}", parts[name].reshape(-1), p.shape)
         archive.close()
 
     try:
@@ -175,14 +176,15 @@ def _read(archive: Reader, moments: bool) -> SavedRun:
             f"its tokenizer has {encoding.n_vocab} tokens, its model only {model_config.vocab_size}"
         )
     _check_size(archive, model_config)
-    model = GPT(model_config, rng=None)
+    model = GPT(model_config, rng=None).allocate()
     flats = [model.flat.data] + [np.empty_like(model.flat.data) for _ in MOMENTS if moments]
     names = list(model.named_parameters())
     arrays = [(f"{group}/{name}", p.shape) for group in groups for name, p in names]
     archive.expect_arrays(arrays, model.flat.data.dtype)
     for group, flat in zip(groups, flats, strict=False):
+        parts = model.flat.split(flat)
         for name, p in names:
-            archive.array(f"{group}/{name}", flat[p.start : p.start + p.size], p.shape)
+            archive.array(f"{group}/{name}", parts[name].reshape(-1), p.shape)
     if len(flats) == len(groups):
         archive.end()
     return SavedRun(model, encoding, training, *flats[1:])

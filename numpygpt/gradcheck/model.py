@@ -45,16 +45,16 @@ class Line:
 
     def __init__(self, model: GPT, ids: npt.ArrayLike, targets: npt.ArrayLike, seed: int) -> None:
         self.model, self.ids, self.targets, self.seed = model, ids, targets, seed
-        self.start: Array = model.flat.data.copy()
+        self.start = model.flat.split(model.flat.data.copy())
         self.parameters = dict(model.named_parameters())
         self.rewind = rewinder(model)
 
     def direction(self, name: str) -> Array:
         """v's part for one parameter: drawn again at every call, never kept (it is as large)."""
         p = self.parameters[name]
-        values = self.start[p.start : p.start + p.size].real
+        values = self.start[name].real.reshape(-1)
         rms = math.sqrt(float(values @ values) / p.size) or SMALL
-        numbers = np.random.default_rng([self.seed, p.start]).standard_normal(p.shape)
+        numbers = np.random.default_rng([self.seed, *name.encode()]).standard_normal(p.shape)
         numbers *= rms
         return numbers
 
@@ -65,8 +65,7 @@ class Line:
         self.rewind()
         loss = self.model.loss(self.ids, self.targets)
         for name in names:
-            p = self.parameters[name]
-            p.data[...] = self.start[p.start : p.start + p.size].reshape(p.shape)
+            self.parameters[name].data[...] = self.start[name]
         return loss
 
     def slopes(self) -> dict[str, tuple[float, float]]:
@@ -74,7 +73,7 @@ class Line:
 
         Two passes, halved, over memory that holds NaN: adding to leftovers, or overwriting, shows.
         """
-        self.model.flat.grad_memory[...] = np.nan
+        self.model.flat.grad[...] = np.nan
         self.model.zero_grad()
         for _ in range(2):
             self.loss()
@@ -166,7 +165,8 @@ def _row(
         numeric = complex(exact.loss(names, COMPLEX_H * 1j)).imag / COMPLEX_H
         exact_error = _relative(analytic, numeric, norm, NEGLIGIBLE * whole)
     passed = error <= TOLERANCE and (exact_error is None or exact_error <= COMPLEX_TOLERANCE)
-    shape = real.parameters[title].shape if title in real.parameters else real.start.shape
+    size = sum(p.size for p in real.parameters.values())
+    shape = real.parameters[title].shape if title in real.parameters else (size,)
     return Row(title, shape, error, exact_error, None, analytic, numeric, passed)
 
 

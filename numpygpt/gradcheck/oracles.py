@@ -77,7 +77,7 @@ class Subject:
         self.arrays: dict[str, Array] = {} if x.dtype.kind in "iu" else {"x": self.x}
         originals = layer.named_parameters()
         for (name, p), (_, original) in zip(self.layer.named_parameters(), originals, strict=True):
-            if hasattr(original, "flat"):  # else it was never initialised, and the copy just was
+            if hasattr(original, "data"):  # else it was never initialised, and the copy just was
                 p.data[...] = original.data
             self.arrays[name] = p.data
         self.rewind = rewinder(self.layer)
@@ -89,7 +89,8 @@ class Subject:
 
     def backward(self, dy: Array) -> dict[str, Array]:
         """Half of what two passes give: the derivatives by `arrays`, by name."""
-        self.layer.flat.grad_memory[...] = np.nan
+        for _, p in self.layer.named_parameters():
+            p.grad[...] = np.nan
         self.layer.zero_grad()
         x, dy_before, dx = self.x.copy(), dy.copy(), np.zeros(self.x.shape)
         for _ in range(2):

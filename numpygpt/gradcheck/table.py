@@ -82,7 +82,7 @@ def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
         ("CausalSelfAttention, no q, k, v bias", CausalSelfAttention(C, H, 0.0, False), x),
         ("CausalSelfAttention, dropout", CausalSelfAttention(C, H, 0.3), x),
         ("FeedForward", FeedForward(C), x),
-        ("Block, dropout", Block(C, H, 0.3), x),
+        ("Block, dropout", Block(GPTConfig(V, T, C, H, 1, dropout=0.3)), x),
         ("Head, logits", Head(Parameter(V, C)), x),
         ("Head, logits, tied to the embedding", TiedHead(V, C), ids),
         ("Head, loss", HeadLoss(Head(Parameter(V, C)), ids), x),

@@ -7,17 +7,25 @@ each on its own D = C/H of the numbers. No token sees a later one.
 Forward
 -------
     q, k, v = x W_q + b_q, x W_k + b_k, x W_v + b_v     x (B,T,C), W (C,C), split: (B,H,T,D)
-    S = q k^T / sqrt(D);  S[t,s] = -inf where s > t     (B,H,T,S)   t asks, s answers
+    S = q k^T / sqrt(D);  S[t,s] = -inf where s > t     (B,H,T,T)   t asks, s answers
     P = softmax(S) over s                               rows sum to 1
     o = P v                                             (B,H,T,D)
     y = merge(o) W_o + b_o                              heads side by side again: (B,T,C)
+
+The softmax is taken in two steps, around the product with v:
+
+    E[t,s] = exp(S[t,s] - top[t])           top = each row's largest, so that exp cannot overflow
+    o = (E v) / total                       total[t] = sum_s E[t,s]
+
+which divides D numbers a row, and not T. With them comes lse = top + log(total), each row's
+log sum_s exp(S[t,s]), from which P[t,s] = exp(S[t,s] - lse[t]) at any time.
 
 Backward, from do = the derivative by o, a (T,D) matrix for each head
 ----------------------------------------------------------------------
 o[t] = sum_s P[t,s] v[s] is a product like Linear's:
 
-    dv = P^T do             (S,T) (T,D) -> (S,D)
-    dP = do v^T             (T,D) (D,S) -> (T,S)
+    dv = P^T do             (T,T) (T,D) -> (T,D)
+    dP = do v^T             (T,D) (D,T) -> (T,T)
 
 The softmax of one row has dP[s]/dS[r] = P[s] ([s = r] - P[r]), so
 
@@ -26,24 +34,24 @@ The softmax of one row has dP[s]/dS[r] = P[s] ([s = r] - P[r]), so
 where the last step puts dP = do v^T in and sums over r first: one number a row, from arrays of
 width D instead of T. S = (q / sqrt(D)) k^T is a product again:
 
-    dq = dS k / sqrt(D)     (T,S) (S,D) -> (T,D)
-    dk = dS^T q / sqrt(D)   (S,T) (T,D) -> (S,D)
+    dq = dS k / sqrt(D)     (T,T) (T,D) -> (T,D)
+    dk = dS^T q / sqrt(D)   (T,T) (T,D) -> (T,D)
 
-With dropout, P is replaced by A = P keep / (1 - p) in o and dv, and dP = (do v^T) keep / (1 - p);
-delta is the same.
+With dropout, o = A v with A = P m and m = keep / (1 - p). So dv = A^T do, dA = do v^T, dP = dA m;
+and delta is the same, because m may stand with either factor:
 
-Saved: q, k, v (one array), o, and for each row of S its log-sum-exp L = log sum_s exp(S[t,s]).
-Not P: P = exp(S - L) is one small product and one exp away, and grows with T squared. (With
-dropout, keep does too, a byte a cell: it cannot be computed again.)
+    sum_r P[t,r] dP[t,r] = sum_r P[t,r] m[t,r] dA[t,r] = sum_r A[t,r] (do[t] . v[r]) = do[t] . o[t]
+
+Saved: q, k, v (one array), o and lse. Not P, which is one small product and one exp away, and grows
+with T squared. (With dropout, keep does too, a byte a cell: it cannot be computed again.)
 
 Cost: 4 B T^2 C flops forward and 10 B T^2 C backward without the mask; queries are taken in blocks
-of rows, each against the keys up to its last row only, so that nearly half of that is never done.
+of R rows, each against the K keys up to its last row only, so that nearly half is never done.
 
 Reference: Vaswani et al. 2017, eq. 1 and section 3.2.2; delta: Dao et al. 2022 (FlashAttention).
 """
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -67,8 +75,10 @@ def _causal_mask(R: int, dtype: np.dtype[np.generic]) -> Array:
 
 
 def _pairs(x: Array) -> Array:
-    """(B, H, R, S) -> (B H, R, S): one matrix for each pair of sequence and head, a view."""
-    return x.reshape(-1, *x.shape[2:])
+    """(B, H, R, K) -> (B H, R, K): one matrix for each pair of sequence and head, a view."""
+    view = x.reshape(-1, *x.shape[2:])
+    assert np.may_share_memory(view, x)  # what a kernel writes would be lost in a copy
+    return view
 
 
 class KeyValueCache:
@@ -106,8 +116,6 @@ class CausalSelfAttention(Layer):
         Whether q, k and v have biases. (The derivative by k's is 0: it moves all S[t] alike.)
     proj_std : float
         W_o starts as N(0, proj_std^2).
-    recompute : callable, optional
-        As Linear's `recompute`, for x.
     """
 
     def __init__(
@@ -117,14 +125,13 @@ class CausalSelfAttention(Layer):
         dropout: float = 0.0,
         qkv_bias: bool = True,
         proj_std: float = 0.02,
-        recompute: Callable[[], Array] | None = None,
     ) -> None:
         if n_embd % n_head:
             raise ValueError(
                 f"CausalSelfAttention: expected C divisible by H, got C={n_embd}, H={n_head}"
             )
         self.n_head = n_head
-        self.qkv = Linear(n_embd, 3 * n_embd, bias=qkv_bias, recompute=recompute)
+        self.qkv = Linear(n_embd, 3 * n_embd, bias=qkv_bias)
         self.dropout = Dropout(dropout)
         self.proj = Linear(n_embd, n_embd, std=proj_std)
 
@@ -143,52 +150,53 @@ class CausalSelfAttention(Layer):
         D = width // (n * self.n_head)
         return x.reshape(B, T, n, self.n_head, D).transpose(2, 0, 3, 1, 4)
 
-    def forward(self, x: Array, cache: KeyValueCache | None = None) -> Array:
+    def forward(self, x: Array, cache: KeyValueCache | None = None, save_x: bool = True) -> Array:
         """(B, T, C) -> (B, T, C); with a cache, x holds the tokens that follow the cached ones."""
         B, T, C = x.shape
-        H = self.n_head
-        qkv = self.qkv.forward(x)
+        H, scale = self.n_head, 1 / math.sqrt(C // self.n_head)
+        qkv = self.qkv.forward(x, save_x)
         q, k, v = self._split(qkv, 3)
         if cache is not None:
             k, v = cache.extend(k, v)
         before = k.shape[2] - T  # keys of earlier calls, which every query may see
         keep = self.dropout.draw_mask((B, H, T, before + T))
 
-        o = np.empty_like(x)
+        o, lse = np.empty_like(x), np.empty((B, H, T, 1), x.dtype)
         (o_heads,) = self._split(o, 1)
-        L = np.empty((B, H, T, 1), x.dtype)
         ones = np.ones(before + T, x.dtype)
         for start in range(0, T, QUERY_ROWS):
             stop = min(start + QUERY_ROWS, T)
             rows, keys = slice(start, stop), slice(before + stop)
-            S = (q[:, :, rows] / math.sqrt(C // H)) @ k[:, :, keys].swapaxes(2, 3)
-            over_rows(self._exponentials, _pairs(S), _pairs(L[:, :, rows]))  # P, but for the sum
-            total = (S @ ones[keys])[..., None]
-            L[:, :, rows] += np.log(total)
-            if keep is not None:
-                S = self.dropout.apply(S, keep[:, :, rows, keys])
-            np.matmul(S, v[:, :, keys], out=o_heads[:, :, rows])
-            o_heads[:, :, rows] /= total  # D numbers a row, instead of up to T
-        self.save(qkv, o, L, keep)
+            S = (q[:, :, rows] * scale) @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
+            top = np.empty((B, H, stop - start, 1), x.dtype)
+            E = S  # takes its memory
+            over_rows(self._exponentials, _pairs(E), _pairs(top))
+            total = (E @ ones[keys])[..., None]
+            lse[:, :, rows] = top + np.log(total)
+            A = E if keep is None else self.dropout.apply(E, keep[:, :, rows, keys])
+            np.matmul(A, v[:, :, keys], out=o_heads[:, :, rows])
+            o_heads[:, :, rows] /= total
+        self.save(qkv, o, lse, keep)
         return self.proj.forward(o)
 
     @staticmethod
     def _exponentials(S: Array, top: Array) -> None:
-        """S becomes exp(S - top), and top each row's largest: exp cannot overflow then."""
+        """Masks S, finds the largest of each row, and puts E = exp(S - top) in S's memory."""
         R = S.shape[1]
         S[..., -R:] += _causal_mask(R, S.dtype)
         np.max(S, -1, keepdims=True, out=top)
         S -= top
         np.exp(S, out=S)
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array, x: Array | None = None) -> Array:
         """(B, T, C) -> (B, T, C); adds to the gradients of all four matrices and their biases."""
-        qkv, o, L, keep = self.take_saved()
+        qkv, o, lse, keep = self.take_saved()
         _, T, C = dy.shape
         scale = 1 / math.sqrt(C // self.n_head)
         q, k, v = self._split(qkv, 3)
         (do,), (o_heads,) = self._split(self.proj.backward(dy), 1), self._split(o, 1)
-        delta = np.einsum("bhtd,bhtd->bht", do, o_heads)[..., None]
+        delta = np.empty_like(lse)
+        np.einsum("bhtd,bhtd->bht", do, o_heads, out=delta[..., 0])
 
         dqkv = np.empty_like(qkv)
         dq, dk, dv = self._split(dqkv, 3)
@@ -196,11 +204,13 @@ class CausalSelfAttention(Layer):
             stop = min(start + QUERY_ROWS, T)  # first and write dk, dv, to which the others add
             rows, keys = slice(start, stop), slice(stop)
             q_rows, do_rows = q[:, :, rows] * scale, do[:, :, rows]
-            P = q_rows @ k[:, :, keys].swapaxes(2, 3)  # S, until differentiate
-            dS = do_rows @ v[:, :, keys].swapaxes(2, 3)  # do v^T, until differentiate
+            S = q_rows @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
+            dP = do_rows @ v[:, :, keys].swapaxes(2, 3)
             if keep is not None:
-                dS = self.dropout.apply(dS, keep[:, :, rows, keys])
-            over_rows(self._differentiate, *map(_pairs, (P, dS, L[:, :, rows], delta[:, :, rows])))
+                dP = self.dropout.apply(dP, keep[:, :, rows, keys])
+            P, dS = S, dP  # take their memory
+            arrays = (P, dS, lse[:, :, rows], delta[:, :, rows])
+            over_rows(self._softmax_backward, *map(_pairs, arrays))
             np.matmul(dS, k[:, :, keys], out=dq[:, :, rows])
             A = P if keep is None else self.dropout.apply(P, keep[:, :, rows, keys])
             for product, left, right in ((dk, dS, q_rows), (dv, A, do_rows)):
@@ -209,14 +219,14 @@ class CausalSelfAttention(Layer):
                 else:
                     product[:, :, keys] += left.swapaxes(2, 3) @ right
         dq *= scale
-        return self.qkv.backward(dqkv)
+        return self.qkv.backward(dqkv, x)
 
     @staticmethod
-    def _differentiate(P: Array, dS: Array, L: Array, delta: Array) -> None:
-        """P comes as S and becomes exp(S - L); dS comes as dP and becomes P (dP - delta)."""
-        R = P.shape[1]
-        P[..., -R:] += _causal_mask(R, P.dtype)
-        P -= L
-        np.exp(P, out=P)
-        dS -= delta
-        dS *= P
+    def _softmax_backward(S: Array, dP: Array, lse: Array, delta: Array) -> None:
+        """Puts P = exp(S - lse), masked, in S's memory and dS = P (dP - delta) in dP's."""
+        R = S.shape[1]
+        S[..., -R:] += _causal_mask(R, S.dtype)
+        S -= lse
+        P = np.exp(S, out=S)
+        dP -= delta
+        dP *= P

@@ -13,22 +13,22 @@ The protocol of every layer that computes (Block and FeedForward only chain othe
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.layers.parameter import Array, FlatParameters, HasMemory, Parameter
+from numpygpt.layers.parameter import Array, FlatParameters, Parameter
 
 AnyLayer = TypeVar("AnyLayer", bound="Layer")
 
 
-class Layer(HasMemory):
+class Layer:
     """The base of all layers: finds parameters, saves for backward, switches modes."""
 
     training = True
     _saved: tuple[Any, ...] | None = None
+    _flat: FlatParameters | None = None
 
     # -- saved for backward ---------------------------------------------------------------------
 
@@ -54,14 +54,8 @@ class Layer(HasMemory):
     # -- the tree of layers ---------------------------------------------------------------------
 
     def children(self) -> Iterator[tuple[str, "Parameter | Layer"]]:
-        """Every parameter and layer that is an attribute, or in a list that is one, by name."""
-        for name, value in vars(self).items():
-            if isinstance(value, Parameter | Layer):
-                yield name, value
-            elif isinstance(value, list):
-                for i, item in enumerate(value):
-                    if isinstance(item, Parameter | Layer):
-                        yield f"{name}.{i}", item
+        """Every parameter and layer that is an attribute, or in a list or dict that is, by name."""
+        return _named("", self.__getstate__())
 
     def layers(self) -> Iterator["Layer"]:
         """This layer and every layer inside it."""
@@ -99,23 +93,45 @@ class Layer(HasMemory):
         """Eval mode: no dropout, nothing saved."""
         return self.train(False)
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """For a `with` block: eval mode inside it, and afterwards the mode that was before."""
-        was_training = self.training
-        if was_training:
-            self.eval()
-        try:
-            yield
-        finally:
-            if was_training:
-                self.train()
+    def view(self: AnyLayer, training: bool = False) -> AnyLayer:
+        """The same parameters, in a mode and with saved slots of its own.
+
+        What generates or evaluates takes a view, and so disturbs nobody who uses the layer at the
+        same time. (Its dropout layers draw from the same `rng`; a view in eval mode draws nothing.)
+        """
+        view: AnyLayer = copy.copy(self)
+        for name, value in vars(self).items():
+            setattr(view, name, _views(value, training))
+        view.training, view._flat = training, self._flat
+        return view
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: neither what was saved for a backward pass, nor the same flat array."""
+        return {name: x for name, x in vars(self).items() if name not in ("_saved", "_flat")}
 
     # -- memory and values ----------------------------------------------------------------------
 
+    @property
+    def flat(self) -> FlatParameters:
+        """All parameters in one array, all gradients in another: gathered there if they are not."""
+        parameters = dict(self.named_parameters())
+        flat = self._flat
+        if flat is None or flat.parameters != parameters or not flat.holds_all():
+            flat = FlatParameters(parameters, self.dtype)
+            flat.gather()
+            self._flat = flat
+        return flat
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The parameters'."""
+        first = next(self.named_parameters(), None)
+        return np.dtype(np.float32) if first is None else first[1].data.dtype
+
     def allocate(self: AnyLayer, dtype: npt.DTypeLike = np.float32) -> AnyLayer:
         """Give all parameters memory (values undefined) in one flat array of their own."""
-        self.flat = FlatParameters([p for _, p in self.named_parameters()], dtype)
+        self._flat = FlatParameters(dict(self.named_parameters()), dtype)
+        self._flat.allocate()
         return self
 
     def initialize(
@@ -124,11 +140,10 @@ class Layer(HasMemory):
         """Allocate, and draw every parameter's first values in the order of their names."""
         self.allocate(dtype)
         rng = np.random.default_rng(rng)
-        draw_dtype = np.float32 if self.flat.data.dtype == np.float32 else np.float64
         for _, p in self.named_parameters():
             data = p.data
-            if p.std and data.dtype == draw_dtype:
-                rng.standard_normal(out=data, dtype=draw_dtype)  # in place: no second copy
+            if p.std and data.dtype in (np.float32, np.float64):
+                rng.standard_normal(out=data, dtype=data.dtype.type)  # in place: no second copy
                 data *= p.std
                 data += p.mean
             else:
@@ -136,17 +151,16 @@ class Layer(HasMemory):
         return self
 
     def astype(self: AnyLayer, dtype: npt.DTypeLike) -> AnyLayer:
-        """A copy with parameters of another dtype, in training mode, with empty gradients."""
-        twin = copy.deepcopy(self).train()
-        twin.allocate(dtype)
-        twin.flat.data[...] = self.flat.data
-        twin.zero_grad()
+        """A copy with parameters of another dtype, in training mode, without gradients."""
+        twin = copy.deepcopy(self).train().allocate(dtype)
+        for (_, p), (_, own) in zip(twin.named_parameters(), self.named_parameters(), strict=True):
+            p.data[...] = own.data
         return twin
 
     def zero_grad(self) -> None:
-        """Forget all gradients (the next one added overwrites the old)."""
+        """Forget all gradients (the next one added takes the old one's place)."""
         for _, p in self.named_parameters():
-            p.empty = True
+            p.zero_grad()
 
     # -- errors ---------------------------------------------------------------------------------
 
@@ -157,8 +171,32 @@ class Layer(HasMemory):
             raise ValueError(
                 f"{name}: expected x of shape (..., {letter}), {letter} = {width}, got {x.shape}"
             )
-        if x.dtype != like.flat.data.dtype:
+        if x.dtype != like.data.dtype:
             raise TypeError(
-                f"{name}: expected x of dtype {like.flat.data.dtype}, the parameters', got "
+                f"{name}: expected x of dtype {like.data.dtype}, the parameters', got "
                 f"{x.dtype}; convert it with x.astype"
             )
+
+
+def _named(prefix: str, values: dict[Any, Any]) -> Iterator[tuple[str, Parameter | Layer]]:
+    """The parameters and layers in a dict, and in what it holds, by their paths."""
+    for key, value in values.items():
+        if isinstance(value, Parameter | Layer):
+            yield f"{prefix}{key}", value
+        elif isinstance(value, list | tuple):
+            yield from _named(f"{prefix}{key}.", dict(enumerate(value)))
+        elif isinstance(value, dict):
+            yield from _named(f"{prefix}{key}.", value)
+
+
+def _views(value: Any, training: bool) -> Any:
+    """An attribute as a view has it: a layer's view, or a list, tuple or dict of such."""
+    if isinstance(value, Layer):
+        return value.view(training)
+    if isinstance(value, list):
+        return [_views(one, training) for one in value]
+    if isinstance(value, tuple):
+        return tuple(_views(one, training) for one in value)
+    if isinstance(value, dict):
+        return {key: _views(one, training) for key, one in value.items()}
+    return value

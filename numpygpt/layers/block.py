@@ -10,20 +10,26 @@ block only adds to it. It is called the residual stream.
 
 Backward
 --------
-A sum passes its derivative to both sides. With f the second branch and g the first:
+A sum passes its derivative to both sides. Write J1 and J2 for the Jacobians of the two branches:
+J[i,j] is how much number i of what the branch adds moves with number j of what goes in. What
+J^T dy is, the branches' own backward passes say, without ever making J:
 
-    dx1 = dy  + f'(x1)^T dy
-    dx  = dx1 + g'(x)^T dx1
+    dx1 = dy  + J2^T dy
+    dx  = dx1 + J1^T dx1                                all (B, T, C)
 
 The lone dy and dx1 are why deep models train: whatever the branches do, the gradient arrives.
 
-Saved: nothing here; the sum needs none, and what a norm gives to a branch is computed again.
+Saved: nothing here. The sums need nothing, and what a norm gives to a branch the branch need not
+save: the norm makes it again for the backward pass (before its own, which empties its slot).
 
 Cost: 24 N C^2 flops forward, and attention's 4 B T^2 C.
 
 Reference: He et al. 2016 (residuals); Radford et al. 2019, section 2.3 (the norm's place).
 """
 
+import math
+
+from numpygpt.config import GPTConfig
 from numpygpt.layers.attention import CausalSelfAttention, KeyValueCache
 from numpygpt.layers.base import Layer
 from numpygpt.layers.dropout import Dropout
@@ -35,41 +41,35 @@ from numpygpt.layers.parameter import Array
 class Block(Layer):
     """Attention and feed-forward, each behind a LayerNorm and added to the residual stream.
 
+    Both branches' last matrices start smaller, as N(0, 0.02^2 / (2 L)): each of the 2 L branches of
+    a GPT adds to the stream, and their sum should start no larger than one of them.
+
     Parameters
     ----------
-    n_embd, n_head : int
-        C and H.
-    dropout : float
-        For the attention weights and both branches.
-    qkv_bias : bool
-        Whether q, k and v have biases.
-    proj_std : float
-        Both branches' last matrices start as N(0, proj_std^2).
+    config : GPTConfig
+        Of the GPT that it is a block of.
     """
 
-    def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        qkv_bias: bool = True,
-        proj_std: float = 0.02,
-    ) -> None:
-        self.norm1 = LayerNorm(n_embd)
-        self.attention = CausalSelfAttention(
-            n_embd, n_head, dropout, qkv_bias, proj_std, recompute=self.norm1.recompute
-        )
-        self.dropout1 = Dropout(dropout)
-        self.norm2 = LayerNorm(n_embd)
-        self.feedforward = FeedForward(n_embd, proj_std, recompute=self.norm2.recompute)
-        self.dropout2 = Dropout(dropout)
+    def __init__(self, config: GPTConfig) -> None:
+        C, L, p = config.n_embd, config.n_layer, config.dropout
+        std = 0.02 / math.sqrt(2 * L)
+        self.norm1 = LayerNorm(C)
+        self.attention = CausalSelfAttention(C, config.n_head, p, config.qkv_bias, std)
+        self.dropout1 = Dropout(p)
+        self.norm2 = LayerNorm(C)
+        self.feedforward = FeedForward(C, std)
+        self.dropout2 = Dropout(p)
 
     def forward(self, x: Array, cache: KeyValueCache | None = None) -> Array:
         """(B, T, C) -> (B, T, C)."""
-        x = x + self.dropout1.forward(self.attention.forward(self.norm1.forward(x), cache))
-        return x + self.dropout2.forward(self.feedforward.forward(self.norm2.forward(x)))
+        add = self.attention.forward(self.norm1.forward(x), cache, save_x=False)
+        x = x + self.dropout1.forward(add)
+        add = self.feedforward.forward(self.norm2.forward(x), save_x=False)
+        return x + self.dropout2.forward(add)
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) -> (B, T, C)."""
-        dx = dy + self.norm2.backward(self.feedforward.backward(self.dropout2.backward(dy)))
-        return dx + self.norm1.backward(self.attention.backward(self.dropout1.backward(dx)))
+        dadd = self.dropout2.backward(dy)
+        dx = dy + self.norm2.backward(self.feedforward.backward(dadd, self.norm2.output()))
+        dadd = self.dropout1.backward(dx)
+        return dx + self.norm1.backward(self.attention.backward(dadd, self.norm1.output()))

@@ -12,14 +12,13 @@ Backward: the three layers' own, in reverse
     dh = da GELU'(h)        (..., F)
     dx = dh W_1^T           (..., C)        and dW_1 = x^T dh
 
-Saved: h and its gate, by GELU; a, which dW_2 needs, is computed from them again.
+Saved: h and its gate, from which GELU makes a again, for dW_2; and x, unless the caller can make it
+again, too.
 
 Cost: 16 N C^2 flops forward, twice that backward: two thirds of a block's work.
 
 Reference: Vaswani et al. 2017, section 3.3, with GELU for ReLU as in GPT-2.
 """
-
-from collections.abc import Callable
 
 from numpygpt.layers.base import Layer
 from numpygpt.layers.gelu import GELU
@@ -36,26 +35,19 @@ class FeedForward(Layer):
         C.
     proj_std : float
         W_2 starts as N(0, proj_std^2).
-    recompute : callable, optional
-        As Linear's `recompute`, for x.
     """
 
-    def __init__(
-        self,
-        n_embd: int,
-        proj_std: float = 0.02,
-        recompute: Callable[[], Array] | None = None,
-    ) -> None:
-        self.fc = Linear(n_embd, 4 * n_embd, recompute=recompute)
+    def __init__(self, n_embd: int, proj_std: float = 0.02) -> None:
+        self.fc = Linear(n_embd, 4 * n_embd)
         self.gelu = GELU()
-        self.proj = Linear(4 * n_embd, n_embd, std=proj_std, recompute=self.gelu.recompute)
+        self.proj = Linear(4 * n_embd, n_embd, std=proj_std)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, save_x: bool = True) -> Array:
         """(..., C) -> (..., C)."""
-        h = self.fc.forward(x)
-        return self.proj.forward(self.gelu.forward(h))
+        h = self.fc.forward(x, save_x)
+        return self.proj.forward(self.gelu.forward(h), save_x=False)
 
-    def backward(self, dy: Array) -> Array:
-        """(..., C) -> (..., C)."""
-        da = self.proj.backward(dy)
-        return self.fc.backward(self.gelu.backward(da))
+    def backward(self, dy: Array, x: Array | None = None) -> Array:
+        """(..., C) -> (..., C). x: where forward saved none."""
+        da = self.proj.backward(dy, self.gelu.output())
+        return self.fc.backward(self.gelu.backward(da), x)

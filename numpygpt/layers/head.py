@@ -24,7 +24,9 @@ the probability given to a token, less what it should have been. Then, as in Lin
 the whole (N, V) array of a large batch, the largest of a model, never exists, and backward needs no
 logits again. Because the loss is the last step, its own derivative is 1 and nothing else is needed.
 
-Saved: by `loss`, dx, and dW in the memory where the gradient will be; by `forward`, x.
+Saved: by `loss`, dx and dW; by `forward`, x. dW, as large as the embedding, is computed in the room
+of W's gradient (see Parameter.room), so that it takes no memory of its own in the first batch that
+adds to a gradient.
 
 Cost: 2 N V C flops forward, 4 N V C backward: three tenths of GPT-2 small's work.
 
@@ -58,7 +60,7 @@ class Head(Layer):
         """(..., C) -> logits (..., V)."""
         V, C = self.W.shape
         self.expect(x, "C", C, like=self.W)
-        self.save(x, None)
+        self.save(x, None, None)
         z: Array = x.reshape(-1, C) @ self.W.data.T
         return z.reshape(*x.shape[:-1], V)
 
@@ -67,12 +69,12 @@ class Head(Layer):
 
         After `forward`, dz (..., V) is the derivative by the logits; after `loss` there is none.
         """
-        x, dx = self.take_saved()
+        x, dx, dW = self.take_saved()
         V, C = self.W.shape
         if (dz is None) != (x is None):
             raise ValueError("Head.backward: expected dlogits after forward, and none after loss")
         if dz is None:
-            self.W.add_prepared()
+            self.W.add_grad(dW, in_room=True)
             return np.asarray(dx)
         self._check_dlogits(dz, x)
         rows = dz.reshape(-1, V)
@@ -101,7 +103,7 @@ class Head(Layer):
 
         losses = np.empty(N, x.dtype)
         dx = np.empty_like(rows) if self.training else None
-        dW = self.W.prepare_grad() if self.training else None
+        dW = self.W.room() if self.training else None
         logits = np.empty((min(ROWS, N), V), x.dtype)
         for start in range(0, N, ROWS):
             part = slice(start, min(start + ROWS, N))
@@ -111,7 +113,7 @@ class Head(Layer):
             if dx is not None and dW is not None:
                 np.matmul(z, self.W.data, out=dx[part])
                 self._add_product(dW, z, rows[part], first=start == 0)
-        self.save(None, None if dx is None else dx.reshape(x.shape))
+        self.save(None, None if dx is None else dx.reshape(x.shape), dW)
         mean: float = (losses.sum(dtype=np.result_type(x.dtype, np.float64)) / N).item()
         return mean
 

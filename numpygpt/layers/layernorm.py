@@ -24,7 +24,7 @@ over j with weights g[j]:
 The two subtracted terms remove from g what the layer cannot pass on: adding a constant to x, or
 scaling it, does not change y (but for eps).
 
-Saved: x_hat and rstd. Not y: `recompute` makes it again from x_hat for the Linear that follows.
+Saved: x_hat and rstd. Not y: `output` makes it again from x_hat, for the Linear that follows.
 
 Cost: about 8 N C flops each way, and so little arithmetic a byte that memory decides the speed.
 
@@ -74,8 +74,8 @@ class LayerNorm(Layer):
         self.save(x_hat, rstd)
         return y.reshape(x.shape)
 
-    def recompute(self) -> Array:
-        """The (N, C) output of the last forward, again."""
+    def output(self) -> Array:
+        """The output of the last forward again, as rows (N, C); before backward."""
         x_hat, _ = self.saved
         y: Array = np.empty_like(x_hat)
         over_rows(self._scale, x_hat, y)

@@ -16,15 +16,13 @@ of every row n, and x[n,i] through y[n,o] of every output o, so
     db[o]   = sum_n dy[n,o]             db = 1^T dy      (N,) (N, O)   -> (O,)
     dx[n,i] = sum_o dy[n,o] W[i,o]      dx = dy W^T      (N, O) (O, I) -> (N, I)
 
-Saved: x, for dW. Where x is the output of a layer that can compute it again at once from what that
-layer keeps anyway (LayerNorm, GELU), the Linear is given its `recompute` and saves nothing.
+Saved: x, for dW. A caller that can make x again at once, because it is the `output` of a layer that
+keeps what it takes (LayerNorm, GELU), says `save_x=False` and hands x to backward.
 
 Cost: 2 N I O flops forward and 4 N I O backward: most of the work of a GPT is in these lines.
 
 Reference: Radford et al. 2019 (GPT-2), whose files store W as (in, out), too.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 
@@ -44,23 +42,13 @@ class Linear(Layer):
         Whether there is a b.
     std : float
         W starts as N(0, std^2), b as zeros.
-    recompute : callable, optional
-        Returns the x of the last forward again; without it, forward saves x.
     """
 
-    def __init__(
-        self,
-        n_in: int,
-        n_out: int,
-        bias: bool = True,
-        std: float = 0.02,
-        recompute: Callable[[], Array] | None = None,
-    ) -> None:
+    def __init__(self, n_in: int, n_out: int, bias: bool = True, std: float = 0.02) -> None:
         self.W = Parameter(n_in, n_out, std=std)
         self.b = Parameter(n_out) if bias else None
-        self.recompute = recompute
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, save_x: bool = True) -> Array:
         """(..., I) -> (..., O)."""
         I, O = self.W.shape
         self.expect(x, "I", I, like=self.W)
@@ -68,14 +56,15 @@ class Linear(Layer):
         if self.b is not None:
             b = self.b.data
             over_rows(lambda y: np.add(y, b, out=y), y)
-        self.save(None if self.recompute else x)
+        self.save(x if save_x else None)
         return y.reshape(*x.shape[:-1], O)
 
-    def backward(self, dy: Array) -> Array:
-        """(..., O) -> (..., I); adds to the gradients of W and b."""
-        (x,) = self.take_saved()
-        if self.recompute:
-            x = self.recompute()
+    def backward(self, dy: Array, x: Array | None = None) -> Array:
+        """(..., O) -> (..., I); adds to the gradients of W and b. x: where forward saved none."""
+        (saved,) = self.take_saved()
+        x = saved if x is None else x
+        if x is None:
+            raise ValueError("Linear.backward: expected x, for forward was told not to save it")
         I, O = self.W.shape
         rows = dy.reshape(-1, O)
         self.W.add_product(x.reshape(-1, I).T, rows)

@@ -1,12 +1,14 @@
 """Parameters: what is learned, and the one array that all of a model's parameters lie in.
 
-A `Parameter` is declared by its shape and how it starts. `initialize` then gives all parameters of
-a layer (or of a whole model: GPT is a layer too) memory in ONE flat array, and one more for their
-gradients; `p.data` and `p.grad` are views into the two. So zeroing, clipping, AdamW and saving are
-each one pass over one array. The gradients' array is made when training first needs it: a model
-that only generates costs its weights and no more.
+A `Parameter` is declared by its shape and how it starts; `initialize` gives it its values, `data`.
+Backward passes add to its gradient, `grad`. The first one after `zero_grad` is not added to zeros,
+it takes their place: no pass over memory is spent on zeroing. `room` is where it can be computed,
+the memory that the last gradient lay in.
 
-Gradients are added, and the first one after `zero_grad` overwrites instead: no zeroing pass.
+What treats all numbers of a model alike (AdamW, clipping, saving) wants them in ONE array, and
+their gradients in another, so that each is one loop. `model.flat` is these two. Every `data` is a
+view into the first and every `grad` into the second, unless something else came there: a new head,
+a block that was initialised by itself. Asking for `model.flat` gathers these again, values kept.
 """
 
 import math
@@ -16,25 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+DTYPES = ("float32", "float64", "complex64", "complex128")
 
 
-class HasMemory:
-    """`flat` is there once `initialize` or `allocate` was called; before, the error says so."""
-
-    flat: "FlatParameters"
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):  # called only for what is not there
-            if name == "flat":
-                raise AttributeError(
-                    f"{type(self).__name__} has no memory yet: call initialize() on the layer or "
-                    "model that it is, or belongs to"
-                )
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-
-
-class Parameter(HasMemory):
+class Parameter:
     """One learned array, `data`, and the derivative of the loss by it, `grad`.
 
     Parameters
@@ -45,68 +32,66 @@ class Parameter(HasMemory):
         Its first values are drawn from N(mean, std^2).
     """
 
-    start: int
+    data: Array
 
     def __init__(self, *shape: int, mean: float = 0.0, std: float = 0.0) -> None:
         self.shape = shape
         self.size = math.prod(shape)
         self.mean, self.std = mean, std
-        self.empty = True  # nothing was added to grad since zero_grad: its memory holds leftovers
-        self._prepared: Array | None = None
+        self._grad: Array | None = None  # None: nothing was added since zero_grad
+        self._room: Array | None = None  # memory of a gradient, which nobody uses
 
-    def _view(self, flat: Array) -> Array:
-        return flat[self.start : self.start + self.size].reshape(self.shape)
+    if not TYPE_CHECKING:
 
-    @property
-    def data(self) -> Array:
-        """The values: a view of the model's flat array."""
-        return self._view(self.flat.data)
+        def __getattr__(self, name):  # called only for what is not there
+            if name == "data":
+                raise AttributeError(
+                    f"the Parameter of shape {self.shape} has no values yet: call initialize() on "
+                    "the layer or model that it belongs to"
+                )
+            raise AttributeError(f"Parameter has no attribute {name!r}")
 
     @property
     def grad(self) -> Array:
-        """The derivative of the loss by `data`, summed since `zero_grad`: a view, of its shape."""
-        grad = self._view(self.flat.grad_memory)
-        if self.empty:
-            if self._prepared is not None:  # it lies where the zeros go
-                self._prepared = self._prepared.copy()
-            grad[...] = 0
-            self.empty = False
-        return grad
+        """The derivative of the loss by `data`, of its shape, summed since `zero_grad`."""
+        if self._grad is None:
+            self._grad = self.room()
+            self._grad[...] = 0
+        return self._grad
 
-    def add_grad(self, grad: Array) -> None:
-        """Add to the gradient. The first time after `zero_grad`, overwrite: no zeroing pass."""
-        if self.empty and self._prepared is None:
-            self._view(self.flat.grad_memory)[...] = grad
-            self.empty = False
+    @grad.setter
+    def grad(self, grad: Array) -> None:
+        if grad is not self._grad:  # after `p.grad += dW` it is
+            self.grad[...] = grad
+
+    def zero_grad(self) -> None:
+        """Forget the gradient; its memory is room for the next one."""
+        if self._grad is not None:
+            self._room, self._grad = self._grad, None
+
+    def room(self) -> Array:
+        """Memory for a gradient, with anything in it; from now on the caller's alone."""
+        room, self._room = self._room, None
+        return np.empty_like(self.data) if room is None else room
+
+    def add_grad(self, grad: Array, in_room: bool = False) -> None:
+        """Add to the gradient. One that was computed in `room()` is kept there, not copied."""
+        if grad.shape != self.shape:
+            raise ValueError(f"Parameter: expected dW of shape {self.shape}, got {grad.shape}")
+        if self._grad is not None:
+            self._grad += grad
+        elif in_room:
+            self._grad = grad
         else:
-            self.grad[...] += grad
+            self._grad = self.room()
+            self._grad[...] = grad
 
     def add_product(self, a: Array, b: Array) -> None:
-        """Add `a @ b` to the gradient; the first time, the product is written straight into it."""
-        if self.empty and self._prepared is None:
-            np.matmul(a, b, out=self._view(self.flat.grad_memory))
-            self.empty = False
-        else:
-            self.grad[...] += a @ b
+        """Add `a @ b` to the gradient."""
+        self.add_grad(np.matmul(a, b, out=self.room()), in_room=True)
 
-    def prepare_grad(self) -> Array:
-        """Memory to compute a gradient in during *forward*: the gradient's own, while it is empty.
-
-        It counts only once `add_prepared` is called: nobody else sees it in `grad` before.
-        """
-        own = self._view(self.flat.grad_memory)
-        self._prepared = own if self.empty else np.empty_like(own)
-        return self._prepared
-
-    def add_prepared(self) -> None:
-        """Add what was computed in `prepare_grad`'s array to the gradient."""
-        prepared, self._prepared = self._prepared, None
-        if prepared is None:
-            raise RuntimeError("add_prepared without prepare_grad")
-        if self.empty and np.may_share_memory(prepared, self.flat.grad_memory):
-            self.empty = False  # it is in place already
-        else:
-            self.grad[...] += prepared
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_room": None}  # a copy makes its own when it needs it
 
 
 class FlatParameters:
@@ -114,33 +99,71 @@ class FlatParameters:
 
     Matrices (and embeddings) come first, then the vectors: `flat.data[: flat.n_matrix]` is what
     weight decay applies to.
+
+    Parameters
+    ----------
+    parameters : dict of str to Parameter
+        By name.
+    dtype : numpy dtype
+        One of DTYPES.
     """
 
-    def __init__(self, parameters: list[Parameter], dtype: npt.DTypeLike) -> None:
-        self.parameters = sorted(parameters, key=lambda p: len(p.shape) < 2)
+    def __init__(self, parameters: dict[str, Parameter], dtype: npt.DTypeLike) -> None:
         dtype = np.dtype(dtype).newbyteorder("=")
-        if dtype.kind not in "fc":
-            raise TypeError(
-                f"expected parameters of a real or complex dtype such as float32, got {dtype}"
-            )
-        start = 0
-        for p in self.parameters:
-            p.flat, p.start = self, start
-            start += p.size
-        self.n_matrix = sum(p.size for p in parameters if len(p.shape) >= 2)
-        self.data: Array = np.empty(start, dtype)
+        if dtype.name not in DTYPES:
+            raise TypeError(f"expected parameters of {', '.join(DTYPES)}, got {dtype}")
+        in_order = sorted(parameters.items(), key=lambda item: len(item[1].shape) < 2)
+        self.parameters = dict(in_order)
+        self.n_matrix = sum(p.size for p in parameters.values() if len(p.shape) >= 2)
+        self.data: Array = np.empty(sum(p.size for p in parameters.values()), dtype)
         self._grad: Array | None = None
 
-    @property
-    def grad_memory(self) -> Array:
-        """The gradients' memory, made at first use; empty parameters' parts hold leftovers."""
+    def split(self, flat: Array) -> dict[str, Array]:
+        """An array of all parameters' numbers, in parts, one for each name: views."""
+        parts, start = {}, 0
+        for name, p in self.parameters.items():
+            parts[name] = flat[start : start + p.size].reshape(p.shape)
+            start += p.size
+        return parts
+
+    def allocate(self) -> None:
+        """Have the parameters' values here, undefined; what they had before is forgotten."""
+        for name, part in self.split(self.data).items():
+            p = self.parameters[name]
+            p.data, p._grad, p._room = part, None, None
+
+    def gather(self) -> None:
+        """Move the parameters' values here, from wherever they are."""
+        for name, part in self.split(self.data).items():
+            p = self.parameters[name]
+            if p.data.shape != p.shape or p.data.dtype != part.dtype:
+                raise ValueError(
+                    f"{name}: expected {part.dtype} of shape {p.shape}, as its model, got "
+                    f"{p.data.dtype} of {p.data.shape}"
+                )
+            part[...] = p.data
+            p.data = part
+
+    def holds_all(self) -> bool:
+        """Whether all values lie here."""
+        return all(p.data.base is self.data for p in self.parameters.values())
+
+    def make_room(self) -> None:
+        """Have the gradients that are to come computed where `grad` wants them."""
         if self._grad is None:
             self._grad = np.empty_like(self.data)
-        return self._grad
+            for name, part in self.split(self._grad).items():
+                self.parameters[name]._room = part
 
     @property
     def grad(self) -> Array:
         """All gradients in one array, zeros where no backward has come."""
-        for p in self.parameters:
-            _ = p.grad  # fills an empty one with zeros
-        return self.grad_memory
+        self.make_room()
+        if any(p.grad.base is not self._grad for p in self.parameters.values()):
+            self._grad = np.empty_like(self.data)
+            for name, part in self.split(self._grad).items():
+                p = self.parameters[name]
+                part[...] = p.grad
+                p._grad, p._room = part, None
+        assert self._grad is not None
+        return self._grad

@@ -59,7 +59,7 @@ def load_pretrained(
     found = find_tensors(weight_files(folder) if path.is_dir() else [path])
     config = _tie(config, found)
     _compare(path, config, found)
-    model = GPT(_changed(config, context_length, dropout), rng=None, dtype=dtype)
+    model = GPT(_changed(config, context_length, dropout), rng=None).allocate(dtype)
     parameters = dict(model.named_parameters())
     for theirs_name, ours, _ in layout.tensors(config):
         found[theirs_name].read(parameters[ours].data)

@@ -140,10 +140,9 @@ def held_out_loss(
         n = min(n, B * max_batches)
     windows = data.held_out[: n * T + 1].astype(np.int64)
     inputs, targets = windows[:-1].reshape(n, T), windows[1:].reshape(n, T)
-    total = 0.0
-    with model.evaluating():
-        for i in range(0, n, B):
-            rows = slice(i, i + B)
-            total += model.loss(inputs[rows], targets[rows]) * len(inputs[rows])
-            progress(min(i + B, n) * T, n * T)
+    view, total = model.view(), 0.0
+    for i in range(0, n, B):
+        rows = slice(i, i + B)
+        total += view.loss(inputs[rows], targets[rows]) * len(inputs[rows])
+        progress(min(i + B, n) * T, n * T)
     return total / n

@@ -85,11 +85,11 @@ def evaluate(
     ids = encode_text(encoding, END_OF_TEXT + text).astype(np.int64)
     nats = 0.0
     done = 0
-    with model.evaluating():
-        for scored, starts in batches(len(ids) - 1, T, stride):
-            nats += batch_loss(model, ids, starts, scored) * scored * len(starts)
-            done += scored * len(starts)
-            progress(done, len(ids) - 1)
+    view = model.view()
+    for scored, starts in batches(len(ids) - 1, T, stride):
+        nats += batch_loss(view, ids, starts, scored) * scored * len(starts)
+        done += scored * len(starts)
+        progress(done, len(ids) - 1)
     return Score(nats, len(ids) - 1, n_bytes)
 
 

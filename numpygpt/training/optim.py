@@ -33,7 +33,8 @@ def grad_norm(model: Layer) -> float:
     """The Euclidean norm of all gradients of the model together."""
     g = model.flat.grad
     blocks = (g[i : i + NORM_BLOCK] for i in range(0, len(g), NORM_BLOCK))
-    return math.sqrt(sum(float(block @ block) for block in blocks))
+    with np.errstate(under="ignore"):
+        return math.sqrt(sum(float(block @ block) for block in blocks))
 
 
 def clip_scale(norm: float, max_norm: float) -> float:
@@ -47,7 +48,7 @@ class AdamW:
     Parameters
     ----------
     model : Layer
-        GPT, or any layer that was initialised.
+        GPT, or any layer that was initialised. Its parameters are gathered in one flat array.
     lr : float
         The learning rate; `lr` may be set anew before each step.
     betas : (float, float)
@@ -69,6 +70,8 @@ class AdamW:
         weight_decay: float = 0.1,
         decay_all: bool = False,
     ) -> None:
+        if not isinstance(model, Layer):
+            raise TypeError(f"AdamW: expected a model, or a layer, got {type(model).__name__}")
         sizes_fit = all(0 <= x < math.inf for x in (lr, eps, weight_decay))
         if not sizes_fit or len(betas) != 2 or not all(0 <= b < 1 for b in betas):
             raise ValueError(
@@ -78,13 +81,20 @@ class AdamW:
         self.model, self.lr, self.betas, self.eps = model, lr, betas, eps
         self.weight_decay, self.decay_all = weight_decay, decay_all
         self.t = 0
+        self.parameters = model.flat.parameters
         self.m: Array = np.zeros_like(model.flat.data)
         self.v: Array = np.zeros_like(model.flat.data)
+        model.flat.make_room()
 
     def step(self, scale: float = 1.0) -> None:
         """Update all parameters from their gradients, each multiplied by `scale` (clipping)."""
-        self.t += 1
         flat = self.model.flat
+        if flat.parameters != self.parameters:
+            raise ValueError(
+                "AdamW.step: the model has other parameters than when AdamW was made (a new "
+                "head?): make a new AdamW"
+            )
+        self.t += 1
         p, g = flat.data, flat.grad
         n = len(p) if self.decay_all else flat.n_matrix
         for part, decay in ((slice(0, n), self.weight_decay), (slice(n, len(p)), 0.0)):

@@ -1,13 +1,16 @@
 """What a run tells of itself: what it will do, what the model writes by now, how good it became."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import tiktoken
 
 from numpygpt.files.checkpoint import CHECKPOINT
-from numpygpt.generation import generate, stream
+from numpygpt.generation import stream
 from numpygpt.gpt import GPT
+from numpygpt.layers.parameter import Array
 from numpygpt.text.parser import share_well_formed, share_well_formed_stories
 from numpygpt.text.printable import printable
 from numpygpt.text.tokenizer import END_OF_TEXT, StreamDecoder, encode_text
@@ -36,28 +39,30 @@ def describe(trainer: Trainer, encoding: tiktoken.Encoding) -> str:
 def sample(model: GPT, encoding: tiktoken.Encoding, prompt: str) -> str:
     """The prompt, continued, with its lines set in."""
     ids = encode_text(encoding, prompt or END_OF_TEXT)[None]
-    eos = encoding.eot_token
-    out = generate(model, ids, SAMPLE_TOKENS, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=1)[0]
     decoder = StreamDecoder(encoding)  # a last character that was cut is left out
-    return indent("".join(decoder.feed(i) for i in out if i != eos))
+    new = (int(ids[0]) for ids in _written(model, encoding, ids, SAMPLE_TOKENS, seed=1))
+    return indent(prompt + "".join(decoder.feed(i) for i in new if i != encoding.eot_token))
 
 
 def fresh_stories(
-    model: GPT,
-    encoding: tiktoken.Encoding,
-    progress: LiveLine,
-    count: int = FRESH,
-    seed: int = 2,
+    model: GPT, encoding: tiktoken.Encoding, progress: LiveLine, count: int = FRESH, seed: int = 2
 ) -> list[str]:
     """New samples from nothing but the end-of-text token; some may be empty."""
     eos, count_up = encoding.eot_token, progress.counter("tokens  fresh stories")
-    options = (STORY_TOKENS, TEMPERATURE, None, TOP_P, eos, seed)
     steps = []
-    for step in stream(model, [[eos]] * count, *options):
-        steps.append(step)
+    for ids in _written(model, encoding, [[eos]] * count, STORY_TOKENS, seed):
+        steps.append(ids)
         count_up(len(steps), STORY_TOKENS)
     rows = np.stack(steps, axis=1)
     return [encoding.decode([int(i) for i in row if i != eos]).strip() for row in rows]
+
+
+def _written(
+    model: GPT, encoding: tiktoken.Encoding, ids: npt.ArrayLike, tokens: int, seed: int
+) -> Iterator[Array]:
+    """The ids that follow, step by step: so are all samples drawn."""
+    eos, V = encoding.eot_token, encoding.n_vocab
+    return stream(model, ids, tokens, TEMPERATURE, None, TOP_P, eos, seed, vocab_size=V)
 
 
 def judge_stories(model: GPT, encoding: tiktoken.Encoding, text: Text, progress: LiveLine) -> str:
