@@ -15,7 +15,6 @@ FINE_TUNE: dict[str, Any] = {  # of TrainConfig, in place of its own defaults
     "steps": 200,
     "batch_size": 1,
     "learning_rate": 5e-5,
-    "min_learning_rate": 5e-6,
     "warmup": 10,
     "eval_every": 50,
     "eval_batches": 4,
