@@ -74,18 +74,18 @@ def random(*shape: int) -> Array:
 def matrix_layers(B: int, T: int, C: int, H: int) -> list[dict[str, Value]]:
     """The layers that multiply matrices; attention's products count without the masked half."""
     N = B * T
-    x = random(B, T, C)
+    x, config = random(B, T, C), GPTConfig(n_embd=C, n_head=H)
     linear = 2.0 * N * C * C
     attention = 4 * linear + 2.0 * B * T * T * C
     cases: list[tuple[str, Layer, Array, float]] = [
         (f"Linear {C} -> {4 * C}", Linear(C, 4 * C), x, 4 * linear),
         (f"Linear {4 * C} -> {C}", Linear(4 * C, C), random(B, T, 4 * C), 4 * linear),
-        (f"attention, {B}x{T}", CausalSelfAttention(C, H), x, attention),
-        ("feed-forward", FeedForward(C), x, 8 * linear),
-        ("block", Block(GPTConfig(n_embd=C, n_head=H)), x, attention + 8 * linear),
+        (f"attention, {B}x{T}", CausalSelfAttention(config), x, attention),
+        ("feed-forward", FeedForward(config), x, 8 * linear),
+        ("block", Block(config), x, attention + 8 * linear),
     ]
     if B > 1:
-        whole = CausalSelfAttention(C, H), x.reshape(1, N, C), 4 * linear + 2.0 * N * N * C
+        whole = CausalSelfAttention(config), x.reshape(1, N, C), 4 * linear + 2.0 * N * N * C
         cases.insert(3, (f"attention, 1x{N}", *whole))
     rows = []
     for what, layer, x, flops in cases:

@@ -36,8 +36,8 @@ ERF = """dx[...] = dy * (
         0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
         + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     )"""
-MASK = "        S[..., -R:] += _causal_mask(R, S.dtype)\n"
-TOP = "        np.max(S, -1, keepdims=True, out=top)\n"
+MASK = "    S[..., -R:] += _causal_mask(R, S.dtype)\n"
+TOP = "    np.max(S, -1, keepdims=True, out=top)\n"
 TOTAL = "            lse[:, :, rows] = top + np.log(total)\n"
 LATE_MASK = (
     TOTAL + "            E[..., start - stop :] *= _causal_mask(stop - start, E.dtype) == 0\n"
@@ -81,12 +81,12 @@ DROPOUT = [
 ]  # fmt: skip
 QKV = "x qkv.W qkv.b"
 ATTENTION = [
-    ("dk transposed", "(dk, dS, q_rows)", "(dk, dS.swapaxes(2, 3), q_rows)", QKV),
-    ("dv transposed", "(dv, A, do_rows)", "(dv, A.swapaxes(2, 3), do_rows)", QKV),
+    ("dk transposed", "dS.swapaxes(2, 3) @ q_rows", "dS @ q_rows", QKV),
+    ("dv transposed", "A.swapaxes(2, 3) @ do_rows", "A @ do_rows", QKV),
     ("scale forgotten", "        dq *= scale\n", "", QKV),
-    ("softmax's row sum forgotten", "        dP -= delta\n", "", QKV),
-    ("P forgotten", "        dP *= P\n", "", QKV),
-    ("no mask in backward", MASK + "        S -= lse", "        S -= lse", QKV),
+    ("softmax's row sum forgotten", "    dP -= delta\n", "", QKV),
+    ("P forgotten", "    dP *= P\n", "", QKV),
+    ("no mask in backward", MASK + "    S -= lse", "    S -= lse", QKV),
     ("dq and dk swapped", "dq, dk, dv = self._split", "dk, dq, dv = self._split", QKV),
     ("dropout forgotten for dv", "A = P if keep is None else", "A = P if True else", QKV),
     ("dropout forgotten for dP", "dP = self.dropout.apply(dP, ", "_ = self.dropout.apply(dP, ",
@@ -99,9 +99,9 @@ FEEDFORWARD = [
 ]  # fmt: skip
 LOWER = "x norm1.gain norm1.bias attention.qkv.W attention.qkv.b attention.proj.W attention.proj.b"
 BLOCK = [
-    ("second residual dropped", "dx = dy + self.norm2", "dx = self.norm2", LOWER),
-    ("first residual dropped", "return dx + self.norm1", "return self.norm1", "x"),
-    ("first residual twice", "return dx + self.norm1", "return dx + dx + self.norm1", "x"),
+    ("second residual dropped", "dx1 = dy + self.norm2", "dx1 = self.norm2", LOWER),
+    ("first residual dropped", "return dx1 + self.norm1", "return self.norm1", "x"),
+    ("first residual twice", "return dx1 + self.norm1", "return dx1 + dx1 + self.norm1", "x"),
 ]
 HEAD = [
     ("dW counts twice", "self.W.add_product(rows.T,", "self.W.add_product(2 * rows.T,", "W"),
@@ -123,15 +123,21 @@ MODEL = [
      "norm.gain"),
 ]  # fmt: skip
 
+CONFIG = GPTConfig(V, T, C, H, 1)
+DROPPING = GPTConfig(V, T, C, H, 1, dropout=0.3)
+
 MAKE = {
     "linear": (LINEAR, lambda m: m.Linear(C, C)),
     "embedding": (EMBEDDING, lambda m: m.Embedding(V, C)),
     "layernorm": (LAYERNORM, lambda m: m.LayerNorm(C)),
     "gelu": (GELU, lambda m: m.GELU()),
     "dropout": (DROPOUT, lambda m: m.Dropout(0.3)),
-    "attention": (ATTENTION, lambda m: m.CausalSelfAttention(C, H, 0.3)),
-    "feedforward": (FEEDFORWARD, lambda m: m.FeedForward(C)),
-    "block": (BLOCK, lambda m: m.Block(GPTConfig(V, T, C, H, 1))),
+    "attention": (
+        ATTENTION,
+        lambda m: m.CausalSelfAttention(DROPPING),
+    ),
+    "feedforward": (FEEDFORWARD, lambda m: m.FeedForward(CONFIG)),
+    "block": (BLOCK, lambda m: m.Block(CONFIG)),
     "head": (HEAD, lambda m: m.Head(Parameter(V, C))),
 }
 
@@ -164,7 +170,7 @@ def test_a_planted_bug_is_found_and_named(module: str, right: str, wrong: str, n
 
 def test_a_mask_after_the_softmax_is_found() -> None:
     late = planted("layers/attention", (MASK + TOP, TOP), (TOTAL, LATE_MASK))
-    report = check_layer(late.CausalSelfAttention(C, H), inputs()[0], entries=30)
+    report = check_layer(late.CausalSelfAttention(CONFIG), inputs()[0], entries=30)
     assert set(report.wrong) == set(QKV.split())
 
 

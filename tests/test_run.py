@@ -19,7 +19,7 @@ import pytest
 
 from numpygpt import GPT, GPTConfig, generate
 from numpygpt.cli import main
-from numpygpt.files.checkpoint import CHECKPOINT, load_run, resume_run
+from numpygpt.files.checkpoint import CHECKPOINT
 from numpygpt.files.whole import CheckpointError
 from numpygpt.layers.parameter import Array
 from numpygpt.text.tokenizer import byte_encoding
@@ -29,6 +29,7 @@ from numpygpt.training.loop import TrainConfig, Trainer
 from numpygpt.training.progress import LiveLine
 from numpygpt.training.report import judge_stories
 from numpygpt.training.run import Run
+from numpygpt.training.saved import load_run, resume_run
 from numpygpt.training.stop import STOPPING
 
 SHAPE = "--context-length 8 --n-embd 12 --n-head 3 --n-layer 2 --dropout 0.2"

@@ -1,6 +1,7 @@
 """What `numpygpt gradcheck` prints: every layer checked, and how errors depend on the step h."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -71,6 +72,8 @@ def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
     """One report for each layer and variant."""
     x = rng.standard_normal((B, T, C))
     ids = rng.integers(V, size=(B, T))
+    config = GPTConfig(V, T, C, H, 1)
+    dropping = replace(config, dropout=0.3)
     cases: list[tuple[str, Layer, Array]] = [
         ("Linear", Linear(C, 13), x),
         ("Linear, no bias", Linear(C, 13, bias=False), x),
@@ -78,11 +81,15 @@ def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
         ("LayerNorm", LayerNorm(C), x),
         ("GELU", GELU(), x),
         ("Dropout", Dropout(0.3), x),
-        ("CausalSelfAttention", CausalSelfAttention(C, H), x),
-        ("CausalSelfAttention, no q, k, v bias", CausalSelfAttention(C, H, 0.0, False), x),
-        ("CausalSelfAttention, dropout", CausalSelfAttention(C, H, 0.3), x),
-        ("FeedForward", FeedForward(C), x),
-        ("Block, dropout", Block(GPTConfig(V, T, C, H, 1, dropout=0.3)), x),
+        ("CausalSelfAttention", CausalSelfAttention(config), x),
+        (
+            "CausalSelfAttention, no q, k, v bias",
+            CausalSelfAttention(replace(config, qkv_bias=False)),
+            x,
+        ),
+        ("CausalSelfAttention, dropout", CausalSelfAttention(dropping), x),
+        ("FeedForward", FeedForward(config), x),
+        ("Block, dropout", Block(dropping), x),
         ("Head, logits", Head(Parameter(V, C)), x),
         ("Head, logits, tied to the embedding", TiedHead(V, C), ids),
         ("Head, loss", HeadLoss(Head(Parameter(V, C)), ids), x),
@@ -91,7 +98,13 @@ def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
         yield _report(title, layer, x, rng)
     # Long texts, which attention and the head cut into blocks: some entries of each array.
     x, ids = rng.standard_normal((1, T_LONG, H)), rng.integers(V, size=(1, T_LONG))
-    yield _report(f"CausalSelfAttention, {T_LONG} tokens", CausalSelfAttention(H, H), x, rng, 20)
+    yield _report(
+        f"CausalSelfAttention, {T_LONG} tokens",
+        CausalSelfAttention(GPTConfig(V, T_LONG, H, H, 1)),
+        x,
+        rng,
+        20,
+    )
     head = HeadLoss(Head(Parameter(V, H)), ids)
     yield _report(f"Head, loss, {T_LONG} tokens", head, x, rng, 20)
 
@@ -121,7 +134,9 @@ def sweep_steps(rng: int | np.random.Generator = 0) -> Iterator[str]:
     with h^2 too, and stays.
     """
     rng = np.random.default_rng(rng)
-    real = Subject(FeedForward(C), rng.standard_normal((1, 3, C)), np.float64)
+    real = Subject(
+        FeedForward(GPTConfig(V, T, C, H, 1)), rng.standard_normal((1, 3, C)), np.float64
+    )
     draw_parameters(real.layer, rng)
     dy = rng.standard_normal(real.x.shape)
     truth = real.backward(dy)["x"].reshape(-1)
