@@ -26,7 +26,9 @@ class CheckpointError(ValueError):
 
 
 def user_path(path: str | Path) -> Path:
-    """A path as users write it: a leading ~ is their home."""
+    """A path as users write it: a leading ~ is their home; '', Path's `.`, is refused."""
+    if not str(path):
+        raise ValueError("expected the name of a file or a folder, got ''")
     return Path(os.path.expanduser(path))
 
 

@@ -31,8 +31,8 @@ def find(source: str | Path, tokenizer: bool = False) -> Path:
     OSError
         If the hub cannot be asked or has no such repository; the message says what was tried.
     """
-    path, name = user_path(source), str(source)
-    if name and (path.is_dir() or path.is_file()):
+    name = str(source)
+    if name and ((path := user_path(source)).is_dir() or path.is_file()):
         return path
     if isinstance(source, Path) or not _may_be_repository(name):
         raise CheckpointError(f"{source}: expected a folder, a file or a model's name: none is it")

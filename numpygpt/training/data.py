@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import tiktoken
 
+from numpygpt.files.whole import user_path
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import utf8
 from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
-from numpygpt.training.folder import path_of
 
 STORIES = 12_000  # stories to learn from, and to hold out
 
@@ -27,7 +27,7 @@ STORIES = 12_000  # stories to learn from, and to hold out
 def read_text(path: str | Path) -> str:
     """A UTF-8 text file, whole."""
     try:
-        text = path_of(path).read_bytes().decode("utf-8-sig")
+        text = user_path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text, got bytes that are none: {error}") from None
     if not text.strip():
@@ -78,7 +78,7 @@ class Text:
         if prompt is None or not (prompt or END_OF_TEXT in train):
             # A model that never saw <|endoftext|> cannot begin with it, so it is given words.
             prompt = opening(held_out) or opening("\n" + train)
-        path = path_of(file)
+        path = user_path(file)
         return cls(train, held_out, prompt, str(path.resolve() if path.is_file() else path))
 
     @cached_property

@@ -7,19 +7,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from numpygpt.files.checkpoint import CHECKPOINT
-from numpygpt.files.whole import CheckpointError, remove_parts, sync_folder
+from numpygpt.files.whole import CheckpointError, remove_parts, sync_folder, user_path
 
 try:
     import fcntl
 except ImportError:  # Windows: two trainings in one folder go unnoticed
     fcntl = None  # type: ignore[assignment]
-
-
-def path_of(name: str | Path) -> Path:
-    """The path that a user named: `~` is the home folder; '', which Path takes for `.`, is none."""
-    if not str(name):
-        raise ValueError("expected the name of a file or a folder, got ''")
-    return Path(os.path.expanduser(name))
 
 
 def option(name: str, value: str | Path) -> str:
@@ -36,7 +29,7 @@ def resume_command(folder: Path) -> str:
 @contextmanager
 def new_folder(path: str | Path | None) -> Iterator[Path]:
     """Make and lock the folder, or a new one in runs/; one that stays empty is taken away again."""
-    wanted = None if path is None else path_of(path)
+    wanted = None if path is None else user_path(path)
     try:
         there = wanted is not None and wanted.is_dir()
         folder = _free_folder(Path("runs")) if wanted is None else wanted
@@ -61,7 +54,7 @@ def new_folder(path: str | Path | None) -> Iterator[Path]:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Have the folder for this process alone, or raise. A killed process has it no longer."""
-    folder = path_of(folder)
+    folder = user_path(folder)
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: expected the folder of a run, and there is none")
     descriptor = os.open(folder, os.O_RDONLY) if fcntl else None

@@ -14,10 +14,11 @@ from typing import Any
 import tiktoken
 
 from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError
+from numpygpt.files.whole import user_path
 from numpygpt.gpt import GPT
 from numpygpt.training.data import Data, Text
 from numpygpt.training.diagnose import parameter_not_finite
-from numpygpt.training.folder import path_of, resume_command
+from numpygpt.training.folder import resume_command
 from numpygpt.training.loop import TrainConfig, Trainer
 from numpygpt.training.metrics import Metrics
 from numpygpt.training.progress import Progress, duration, say
@@ -60,7 +61,7 @@ class Run:
         `steps` changes how many it has in all; `data` is where its text is now, if not where it
         was. Raises CheckpointError if the folder holds no whole run, or the text is another one.
         """
-        folder = path_of(folder)
+        folder = user_path(folder)
         saved = resume_run(folder)
         record = Record.read(saved.training, folder / CHECKPOINT)
         text = record.find_text(folder, data)
