@@ -176,6 +176,18 @@ class GPT(Layer):
         with open_source(source) as found:
             return cls.filled_from(found, dtype, rng, **changes).eval()
 
+    def expect_as_configured(self) -> None:
+        """Raise unless the parameters are those of the config, and so can be read from a file."""
+        here = {name: p.shape for name, p in self.named_parameters()}
+        configured = {name: p.shape for name, p in GPT(self.config, rng=None).named_parameters()}
+        for name in sorted(here.keys() | configured.keys()):
+            expected, came = configured.get(name, "none"), here.get(name, "none")
+            if expected != came:
+                raise ValueError(
+                    f"this model cannot be saved: expected {name} as its config says, {expected}, "
+                    f"got {came}; a new head or block is kept by other means (numpy.savez, say)"
+                )
+
     @classmethod
     def filled_from(
         cls,
@@ -206,6 +218,7 @@ class GPT(Layer):
         """
         from numpygpt.pretrained import save_pretrained
 
+        self.expect_as_configured()
         save_pretrained(self, folder, dtype, encoding)
 
 

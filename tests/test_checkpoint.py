@@ -20,6 +20,7 @@ from numpygpt import GPT, AdamW, GPTConfig
 from numpygpt.files import archive
 from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, config_from
 from numpygpt.files.whole import remove_parts, write_whole
+from numpygpt.layers import Head, Parameter
 from numpygpt.pretrained import load_tokenizer
 from numpygpt.text.tokenizer import byte_encoding
 from numpygpt.training import folder as folders
@@ -425,3 +426,31 @@ def test_a_new_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_200_hostile_files(tmp_path: Path) -> None:
     run_all(tmp_path, 200)
+
+
+@pytest.mark.parametrize("change", ["two classes", "untied", "a block less"])
+def test_a_model_that_its_config_does_not_describe_is_not_written(
+    change: str, tmp_path: Path
+) -> None:
+    model = GPT(GPTConfig(257, 8, 6, 3, 2), 0)
+    if change == "a block less":
+        del model.blocks[1]
+    else:
+        model.head = Head(Parameter(2 if change == "two classes" else 257, 6)).initialize(0)
+    expected = "blocks.1" if change == "a block less" else "head.W as its config says, none, got"
+    for save in (
+        lambda: save_run(tmp_path, model, byte_encoding(), {}),
+        lambda: model.save_pretrained(tmp_path),
+    ):
+        with pytest.raises(ValueError, match=f"cannot be saved: expected {expected}"):
+            save()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_block_that_was_initialised_anew_is_written_as_it_is(tmp_path: Path) -> None:
+    model = GPT(GPTConfig(257, 8, 6, 3, 2), 0)
+    model.blocks[1].initialize(1)
+    save_run(tmp_path, model, byte_encoding(), {})
+    loaded = load_run(tmp_path).model
+    for (name, p), (_, q) in zip(loaded.named_parameters(), model.named_parameters(), strict=True):
+        np.testing.assert_array_equal(p.data, q.data, err_msg=name)

@@ -65,7 +65,10 @@ def save_run(
         checkpoint is whole then, and nothing of the new one is left.
     TypeError
         If the model is not float32, which a run's model is.
+    ValueError
+        If it has other parameters than its config describes.
     """
+    model.expect_as_configured()
     flat = model.flat.data
     if flat.dtype != np.float32:
         raise TypeError(
