@@ -438,12 +438,10 @@ def test_a_model_that_its_config_does_not_describe_is_not_written(
     else:
         model.head = Head(Parameter(2 if change == "two classes" else 257, 6)).initialize(0)
     expected = "blocks.1" if change == "a block less" else "head.W as its config says, none, got"
-    for save in (
-        lambda: save_run(tmp_path, model, byte_encoding(), {}),
-        lambda: model.save_pretrained(tmp_path),
-    ):
-        with pytest.raises(ValueError, match=f"cannot be saved: expected {expected}"):
-            save()
+    with pytest.raises(ValueError, match=f"cannot be saved: expected {expected}"):
+        save_run(tmp_path, model, byte_encoding(), {})
+    with pytest.raises(ValueError, match=f"cannot be saved: expected {expected}"):
+        model.save_pretrained(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
