@@ -284,7 +284,7 @@ def naive_embedding(layer: Any, ids: Array) -> Array:
 def naive_loss(layer: Any, x: Array) -> Array:
     losses = []
     for at in np.ndindex(*x.shape[:-1]):
-        z = layer.head.W.data @ x[at]
+        z = layer.layer.W.data @ x[at]
         losses.append(math.log(sum(math.exp(one - z.max()) for one in z)) + z.max())
         losses[-1] -= z[layer.targets[at]]
     return np.asarray(math.fsum(losses) / len(losses))
