@@ -274,6 +274,13 @@ def test_numbers_that_are_not_finite_fail_and_are_shown(bad: float) -> None:
     assert not check_layer(log, X, complex_step=False).passed  # no warning: they are errors here
 
 
+def test_the_entry_that_is_not_finite_is_shown_not_the_first() -> None:
+    top = np.unravel_index(X.argmax(), X.shape)  # any larger, and the root is not real
+    layer = Own(lambda x: x + 0 * np.sqrt(X.max() - x), lambda dy, x: dy)
+    report = check_layer(layer, X, complex_step=False)
+    assert report.wrong == ["x"] and report.worst.index == top and top != (0, 0, 0)
+
+
 @pytest.mark.parametrize("seed", [27153, 0, 1, 2])
 def test_a_derivative_that_nearly_cancels_is_no_error(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -313,7 +320,7 @@ def test_a_forward_that_complex_numbers_cannot_run() -> None:
     for layer in (floor, Own(into_real, same)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as where nobody makes errors of warnings
-            with pytest.raises(TypeError, match=r"Own: forward fails on complex .*_step=Fa"):
+            with pytest.raises(TypeError, match=r"Own: forward fails on complex .*_step=False"):
                 check_layer(layer, X)
         report = check_layer(layer, X, complex_step=False)
         assert report.passed and report.rows[0].complex_step is None

@@ -212,6 +212,23 @@ def test_the_command_checks_each_parameter_of_a_model(
         assert report.wrong == (names or every)
 
 
+def test_the_command_checks_models_whose_gains_are_not_1_and_biases_not_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    models: list[GPT] = []
+
+    def check(model: GPT, *arguments: Any, **options: Any) -> Report:
+        models.append(model)
+        return check_model(model, *arguments)
+
+    monkeypatch.setattr(table, "check_model", check)
+    assert all(report.passed for report in table.model_checks(np.random.default_rng(0)))
+    assert [model.config.tie_weights for model in models] == [True, False]
+    for model in models:
+        for name, p in model.named_parameters():
+            assert 0.1 < p.data.std() < 2 and p.data.all(), name
+
+
 def test_a_layer_comes_after_what_it_is_made_of() -> None:
     seen: set[type] = set()
     for _, layer, _, _ in table.layer_cases(np.random.default_rng(0)):

@@ -48,7 +48,6 @@ def sweep_steps(rng: int | np.random.Generator = 0) -> Iterator[str]:
     yield "there, and far below any bug. The complex step subtracts nothing and has no best h."
 
 
-@np.errstate(under="ignore")
 def _error(oracle: Oracle, subject: Subject, dy: Array, h: float, truth: Array) -> float:
     """The largest error of dx, relative to the largest of the truth."""
     numeric = derivatives(oracle, subject, "x", range(truth.size), dy, h)
