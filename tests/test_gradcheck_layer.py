@@ -131,7 +131,7 @@ class Plain(Layer):
 
     def backward(self, dy: Array) -> Array:
         assert self.mask is not None
-        self.parts[0].grad[...] += (dy * self.mask * self.x).sum((0, 1))
+        self.parts[0].grad += (dy * self.mask * self.x).sum((0, 1))
         self.parts[1].grad[...] += dy.sum((0, 1))
         return dy * self.mask * self.parts[0].data
 
