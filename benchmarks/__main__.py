@@ -87,34 +87,39 @@ def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
         "growth": lambda: growth.run(quick, text, tell),
         "ladders": lambda: ladders.run(quick, text, tell),
         "compare": lambda: compare.run(quick, args.pairs, text, tell),
-        "large": lambda: decode.run_large(quick),
+        "large": lambda: decode.run_large(quick, text, tell),
     }
     wanted = sections(args)
     others: tuple[str, ...] = ()
     if "compare" in wanted:
         compare.require_packages()
         others = ("torch", "transformers")
-    yield Run(machine.facts(others))
+    yield Run(machine.facts(others, quick))
     tables = []
     for name in wanted:
         tell(SECTIONS[name].rstrip(" *"))
         table = run[name]()
-        if not table.rows:
-            raise ValueError(f"--work: {name} has no work whose name contains {text!r}")
-        tables.append(table)
-        yield table
+        if table.rows:
+            tables.append(table)
+            yield table
+        else:
+            tell(f"{name} has no work whose name contains {text!r}")
+    if not tables:
+        raise ValueError(f"--work: expected a part of a work's name, got {text!r}")
     if not quick and set(COMPARE) & set(wanted):
         yield goals.run(tables)
 
 
 def show(args: argparse.Namespace) -> None:
     """Measure or load, print, keep."""
-    from benchmarks.report import Run, against
+    from benchmarks.report import Run, against, check_comparable
 
     before = Run.load(args.against) if args.against else None  # a wrong file is told at once
     results = measure(args) if args.kept is None else kept(Run.load(args.kept))
     run = next(results)
     assert isinstance(run, Run)
+    if before:
+        check_comparable(run, before)
     if not args.markdown:
         print(run.facts(), flush=True)
     for table in results:

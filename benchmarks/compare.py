@@ -8,14 +8,13 @@ cross-entropy; or the same tokens.
 """
 
 import importlib.util
-from collections.abc import Callable
 from statistics import median
 
 import numpy as np
 
 from benchmarks.demand import demand
 from benchmarks.report import Table, Value
-from benchmarks.work import DECODE, FORWARD, TRAINING, Work, shrink
+from benchmarks.work import DECODE, FORWARD, TRAINING, Tell, Work, chosen
 from benchmarks.worker import Worker, workers
 
 OURS, LIMIT = "benchmarks.work", "benchmarks.limits"
@@ -85,18 +84,10 @@ def _row(work: Work, name: str, ours: Worker, theirs: Worker, limit: Worker) -> 
     }
 
 
-def run(
-    quick: bool = False,
-    pairs: int = 5,
-    wanted: str = "",
-    tell: Callable[[str], None] = lambda line: None,
-) -> Table:
+def run(quick: bool, pairs: int, wanted: str, tell: Tell) -> Table:
     """All the work whose name contains `wanted`."""
     require_packages()
-    rows = []
-    for work in [*TRAINING, FORWARD, DECODE]:
-        if wanted in work.name:
-            tell(work.name)
-            rows.append(compare(shrink(work) if quick else work, 1 if quick else pairs))
+    works = chosen([*TRAINING, FORWARD, DECODE], quick, wanted, tell)
+    rows = [compare(work, 1 if quick else pairs) for work in works]
     return Table("compare", "turns in one run, medians; speed above 1: numpygpt is faster, "
                  "memory below 1: it needs less.", rows)  # fmt: skip

@@ -4,27 +4,21 @@ With the cache a token needs every weight once and next to no arithmetic: the me
 the limit. Without, all tokens so far are computed anew for each one.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.machine import total_memory
 from benchmarks.report import Table, Value
 from benchmarks.training import measure
-from benchmarks.work import DECODE, XL, Work, shrink
+from benchmarks.work import DECODE, LARGE, Tell, Work, chosen
 from benchmarks.worker import workers
 
-WITHOUT = replace(DECODE, name=f"{DECODE.name}, no cache", cache=False)
+WITHOUT = replace(DECODE, cache=False)
 
 
-def run(
-    quick: bool = False, wanted: str = "", tell: Callable[[str], None] = lambda line: None
-) -> Table:
+def run(quick: bool, wanted: str, tell: Tell) -> Table:
     """GPT-2 small at batch 1."""
-    rows = []
-    for work, turns in ((DECODE, 3), (WITHOUT, 1)):
-        if wanted in work.name:
-            tell(work.name)
-            rows.append(measure(shrink(work) if quick else work, 1 if quick else turns))
+    works = chosen([DECODE, WITHOUT], quick, wanted, tell)
+    rows = [measure(work, 3 if work.cache and not quick else 1) for work in works]
     return Table(
         "decode",
         "greedy, batch 1; GB/s: weights read, against a vector times matrices of the same bytes.",
@@ -34,9 +28,14 @@ def run(
 
 def weights_in_memory(work: Work) -> dict[str, Value]:
     """A row: the memory that generating takes, against the weights alone."""
+    weights = 4e-6 * work.num_parameters()
+    memory = total_memory() / 1e6
+    if memory < 1.2 * weights:
+        raise ValueError(
+            f"{work.name}: expected {1.2 * weights:,.0f} MB of memory, got {memory:,.0f}"
+        )
     with workers(["benchmarks.work"], work) as (ours,):
         result = ours.turn()
-        weights = 4 * work.num_parameters() / 1e6
         return {
             "what": work.name,
             "s a token": result.seconds / work.tokens,
@@ -46,12 +45,7 @@ def weights_in_memory(work: Work) -> dict[str, Value]:
         }
 
 
-def run_large(quick: bool = False) -> Table:
+def run_large(quick: bool, wanted: str, tell: Tell) -> Table:
     """The largest GPT-2, which has to fit."""
-    needed = 4 * XL.num_parameters() * 1.2
-    if not quick and total_memory() < needed:
-        raise ValueError(
-            f"large: expected {needed / 1e9:.0f} GB of memory, got {total_memory() / 1e9:.0f} GB"
-        )
-    rows = [weights_in_memory(shrink(XL) if quick else XL)]
+    rows = [weights_in_memory(work) for work in chosen([LARGE], quick, wanted, tell)]
     return Table("large", "memory while generating, against the weights alone (random ones).", rows)

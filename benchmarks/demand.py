@@ -1,6 +1,8 @@
 """What a piece of work demands of the machine at the very least."""
 
-from benchmarks.work import Work
+import math
+
+from benchmarks.work import Work, matrices
 
 
 def demand(work: Work) -> tuple[float, str]:
@@ -10,8 +12,7 @@ def demand(work: Work) -> tuple[float, str]:
     whole prompt). Keys and values, biases and gains come on top and are not counted.
     """
     if work.kind == "generate":
-        c = work.config
-        matrices = 12 * c.n_layer * c.n_embd**2 + c.vocab_size * c.n_embd
-        return 4e-9 * matrices * work.tokens * work.steps, "GB/s"
+        weights = sum(map(math.prod, matrices(work.config)))
+        return 4e-9 * weights * work.tokens * work.steps, "GB/s"
     third = 1 if work.kind == "train" else 3
     return work.flops() * work.steps / third / 1e9, "GFLOP/s"

@@ -8,11 +8,10 @@ time has a quadratic part only where T is no longer small against 12 C. Where a 
 formula than the one before, small sizes pay overheads; nothing should go the other way.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.report import Table, Value
-from benchmarks.work import GPT2, NANO, TINY, Work, shrink
+from benchmarks.work import GPT2, NANO, TINY, TRIAL, Tell, Work
 from benchmarks.worker import workers
 from numpygpt import GPTConfig
 from numpygpt.cli.info import activation_floats
@@ -20,14 +19,24 @@ from numpygpt.cli.info import activation_floats
 BASE = GPTConfig(vocab_size=8192, context_length=1024, n_embd=384, n_head=6, n_layer=6)
 MIDDLE = replace(BASE, n_embd=512, n_head=8, n_layer=8)
 
-SERIES = {
-    "T": [Work(f"T {T:,}, B 1", "train", BASE, 1, T) for T in (128, 256, 512, 1024)],
-    "B": [Work(f"B {B}, T 256", "train", BASE, B, 256) for B in (1, 2, 4, 8)],
-    "model": [
-        Work(name, "train", replace(c, context_length=256), 2, 256)
-        for name, c in (("0.9 M", NANO), ("10.7 M", TINY), ("29.6 M", MIDDLE), ("124 M", GPT2))
-    ],
-}
+
+def series(quick: bool) -> dict[str, dict[str, Work]]:
+    """Works by their sizes, which grow: the texts' length, their number, the model."""
+    base, T = (TRIAL, 8) if quick else (BASE, 256)
+    lengths, batches = ((8, 16), (1, 2)) if quick else ((128, 256, 512, 1024), (1, 2, 4, 8))
+    shapes = (NANO, replace(NANO, n_layer=8)) if quick else (NANO, TINY, MIDDLE, GPT2)
+    models = [Work("train", replace(c, context_length=T), 2, T) for c in shapes]
+    return {
+        "T": {f"T {n:,}, B 1": Work("train", base, 1, n) for n in lengths},
+        "B": {f"B {B}, T {T}": Work("train", base, B, T) for B in batches},
+        "model": {millions(work.num_parameters()): work for work in models},
+    }
+
+
+def millions(parameters: int) -> str:
+    """Enough digits to tell the models apart."""
+    number = parameters / 1e6
+    return f"{number:.{1 if number < 100 else 0}f} M"
 
 
 def formula_megabytes(work: Work) -> float:
@@ -44,30 +53,28 @@ def measure(work: Work, turns: int = 2) -> tuple[float, float]:
         return ours.seconds(), ours.peak()
 
 
-def run(
-    quick: bool = False, wanted: str = "", tell: Callable[[str], None] = lambda line: None
-) -> Table:
+def run(quick: bool, wanted: str, tell: Tell) -> Table:
     """All three series; the memory of Python and NumPy themselves is subtracted."""
-    _, empty = measure(shrink(SERIES["T"][0]), 1)
+    _, empty = measure(Work("train", TRIAL, 1, 16), 1)
     rows: list[dict[str, Value]] = []
     notes = []
-    for name, series in SERIES.items():
+    for name, works in series(quick).items():
         if wanted not in name:
             continue
         tell(f"growth with {name}")
-        mine = [row(shrink(work) if quick else work, empty, 1 if quick else 2) for work in series]
-        notes += [] if quick else [verdict(name, mine)]
+        mine = [row(size, work, empty, 1 if quick else 2) for size, work in works.items()]
+        notes.append(verdict(name, mine))
         rows += mine
     return Table("growth", "training steps as one size grows; MB: above Python and NumPy "
                  f"themselves ({empty:.0f}).", rows, notes)  # fmt: skip
 
 
-def row(work: Work, empty: float, turns: int) -> dict[str, Value]:
-    """One size."""
+def row(size: str, work: Work, empty: float, turns: int) -> dict[str, Value]:
+    """One line of the table."""
     seconds, peak = measure(work, turns)
     gflop, formula = work.flops() / 1e9, formula_megabytes(work)
     return {
-        "what": work.name,
+        "what": size,
         "ms": seconds * 1e3,
         "GFLOP": gflop,
         "ms/GFLOP": seconds * 1e3 / gflop,

@@ -73,22 +73,20 @@ def random(*shape: int) -> Array:
 
 def matrix_layers(B: int, T: int, C: int, H: int) -> list[dict[str, Value]]:
     """The layers that multiply matrices; attention's products count without the masked half."""
-    N = B * T
-    x = random(B, T, C)
-    linear = 2.0 * N * C * C
-    attention = 4 * linear + 2.0 * B * T * T * C
-    cases: list[tuple[str, Layer, Array, float]] = [
-        (f"Linear {C} -> {4 * C}", Linear(C, 4 * C), x, 4 * linear),
-        (f"Linear {4 * C} -> {C}", Linear(4 * C, C), random(B, T, 4 * C), 4 * linear),
-        (f"attention, {B}x{T}", CausalSelfAttention(C, H), x, attention),
-        ("feed-forward", FeedForward(C), x, 8 * linear),
-        ("block", Block(GPTConfig(n_embd=C, n_head=H)), x, attention + 8 * linear),
+    x, config = random(B, T, C), GPTConfig(n_embd=C, n_head=H)
+    cases: list[tuple[str, Layer, Array]] = [
+        (f"Linear {C} -> {4 * C}", Linear(C, 4 * C), x),
+        (f"Linear {4 * C} -> {C}", Linear(4 * C, C), random(B, T, 4 * C)),
+        (f"attention, {B}x{T}", CausalSelfAttention(config), x),
+        (f"attention, 1x{B * T}", CausalSelfAttention(config), x.reshape(1, B * T, C)),
+        ("feed-forward", FeedForward(config), x),
+        ("block", Block(config), x),
     ]
-    if B > 1:
-        whole = CausalSelfAttention(C, H), x.reshape(1, N, C), 4 * linear + 2.0 * N * N * C
-        cases.insert(3, (f"attention, 1x{N}", *whole))
     rows = []
-    for what, layer, x, flops in cases:
+    for what, layer, x in cases:
+        weights = sum(p.size for _, p in layer.named_parameters() if len(p.shape) == 2)
+        attends = any(isinstance(inner, CausalSelfAttention) for inner in layer.layers())
+        flops = 2.0 * B * T * (weights + attends * x.shape[1] * C)
         rows += both(what, layer, x, Cost(flops), Cost(2 * flops))
     return rows
 

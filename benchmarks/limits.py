@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from benchmarks.report import Table, Value
 from benchmarks.timing import best
-from benchmarks.work import Turn, Work
+from benchmarks.work import Turn, Work, matrices
 from numpygpt import GPTConfig
 from numpygpt.parallel import over_rows
 
@@ -25,15 +25,10 @@ def _random(*shape: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def linear_shapes(C: int) -> list[tuple[int, int]]:
-    """(in, out) of the matrices of one block."""
-    return [(C, 3 * C), (C, C), (C, 4 * C), (4 * C, C)]
-
-
 def sgemm(N: int = 1024, C: int = 768, seconds: float = 0.1, repeats: int = 5) -> dict[str, float]:
     """GFLOP/s of y = x W, dW = x^T dy and dx = dy W^T at every Linear's shape."""
     rates: dict[str, float] = {}
-    for n_in, n_out in linear_shapes(C):
+    for n_in, n_out in matrices(GPTConfig(n_embd=C, n_head=1, n_layer=1))[:-1]:
         x, W, dy = _random(N, n_in), _random(n_in, n_out, seed=1), _random(N, n_out, seed=2)
         # Three arrays: NumPy computes a^T a in half the time, and that is not what a layer does.
         y, dW, dx = np.empty_like(dy), np.empty_like(W), np.empty_like(x)
@@ -52,22 +47,16 @@ def sgemm_peak() -> float:
     return max(sgemm(seconds=0.05).values())
 
 
-def weights(config: GPTConfig) -> list[Array]:
-    """One array for each matrix that a generated token is multiplied with, (in, out)."""
-    shapes = linear_shapes(config.n_embd) * config.n_layer + [(config.n_embd, config.vocab_size)]
-    return [np.full(shape, 0.01, np.float32) for shape in shapes]
-
-
 def matvec(config: GPTConfig) -> tuple[Callable[[], None], float]:
     """A function that multiplies a vector with every matrix of a model, and their GB."""
-    matrices = weights(config)
-    vectors = {n: np.full(n, 0.01, np.float32) for n in (config.n_embd, 4 * config.n_embd)}
+    weights = [np.full(shape, 0.01, np.float32) for shape in matrices(config)]
+    vectors = {len(W): np.full(len(W), 0.01, np.float32) for W in weights}
 
     def run() -> None:
-        for W in matrices:
+        for W in weights:
             _ = vectors[len(W)] @ W
 
-    return run, sum(W.nbytes for W in matrices) / 1e9
+    return run, sum(W.nbytes for W in weights) / 1e9
 
 
 def copy_rate(megabytes: float) -> float:

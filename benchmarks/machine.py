@@ -86,12 +86,13 @@ def _kernels() -> str:
     return " and ".join(found) or "unknown"
 
 
-def facts(packages: tuple[str, ...] = ()) -> dict[str, str]:
+def facts(packages: tuple[str, ...] = (), quick: bool = False) -> dict[str, str]:
     """What a reader has to know to read the numbers; `packages` are those compared with."""
     import numpy as np
 
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     known = {
+        "sizes": "tiny (--quick)" if quick else "real",
         "cpu": _cpu(),
         "cores": str(cores()),
         "threads": os.environ.get("NUMPYGPT_NUM_THREADS", str(cores())),

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 Value = str | float
+UNKNOWN = "unknown"
 
 
 @dataclass
@@ -71,7 +72,9 @@ class Run:
         """Read what `save` wrote."""
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            return cls(dict(kept["machine"]), [Table(**table) for table in kept["tables"]])
+            run = cls(dict(kept["machine"]), [Table(**table) for table in kept["tables"]])
+            _ = [row["what"] for table in run.tables for row in table.rows]
+            return run
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: expected a run kept with --json: {error}") from None
 
@@ -116,6 +119,28 @@ def seconds(value: Value) -> str:
 
 
 TIMES_AND_MEMORY = ("ms", "numpygpt s", "s a token", "peak MB", "numpygpt MB", "MB")
+STEERING = ("cpu", "cores", "threads", "kernels", "variables")  # facts that steer every time
+
+
+def check_comparable(now: Run, before: Run) -> None:
+    """Raise if one of two runs is a trial at tiny sizes; older runs do not say what they are."""
+    sizes = [run.machine.get("sizes", UNKNOWN) for run in (before, now)]
+    if UNKNOWN not in sizes and sizes[0] != sizes[1]:
+        raise ValueError(
+            f"--against: expected two runs of equal sizes, got {sizes[0]} before and {sizes[1]} now"
+        )
+
+
+def differences(now: Run, before: Run) -> list[str]:
+    """The facts in which two runs differ, below a warning where these alone change all times."""
+    facts = [(name, before.machine.get(name, UNKNOWN), new) for name, new in now.machine.items()]
+    differing = [fact for fact in facts if fact[1] != fact[2]]
+    lines = [f"not the same {name}: {old} before, {new} now" for name, old, new in differing]
+    known = [name for name, old, new in differing if not f"{old} {new}".count(UNKNOWN)]
+    steering = [name for name in known if name in STEERING]
+    if steering:
+        lines.insert(0, f"CAUTION: other {' and '.join(steering)}: no measure of the code alone")
+    return lines
 
 
 def against(now: Run, before: Run) -> Table:
@@ -130,9 +155,7 @@ def against(now: Run, before: Run) -> Table:
                     a, b = float(row[column]), float(other[column])
                     rows.append({"what": f"{table.name}: {row['what']}", "unit": column,
                                  "before": b, "now": a, "now/before": a / b})  # fmt: skip
-    differing = [
-        f"not the same {name}: {before.machine.get(name, 'unknown')} before, {value} now"
-        for name, value in now.machine.items()
-        if before.machine.get(name, "unknown") != value
-    ]
-    return Table("against", "below 1: less time or memory than before.", rows, differing)
+    if not rows:
+        raise ValueError("--against: the two runs have no time or memory of the same work")
+    about = "below 1: less time or memory than before."
+    return Table("against", about, rows, differences(now, before))

@@ -8,6 +8,7 @@ passes over memory, and of calls.
 """
 
 import functools
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from typing import Any
 
 from benchmarks.limits import sgemm_peak
 from benchmarks.report import Table, Value
-from benchmarks.work import TRAINING, Work, prepare, shrink
+from benchmarks.work import TRAINING, Tell, Work, chosen, matrices, prepare
 from numpygpt import GPT, AdamW, layers
 
 WATCHED = ("forward", "backward", "loss", "output", "step")
@@ -40,11 +41,11 @@ STEPS = 4  # timed ones, after an untimed first
 def products(work: Work) -> dict[str, float]:
     """Flops of each kind's products: all of `work.flops()` but positions, gains and biases."""
     c, N = work.config, work.batch * work.tokens
-    L, C = c.n_layer, c.n_embd
+    *blocks, head = map(math.prod, matrices(c))
     return {
-        "Linear": 6.0 * N * 12 * L * C * C,
-        "Head": 6.0 * N * c.vocab_size * C,
-        "CausalSelfAttention": 6.0 * N * L * C * work.tokens,
+        "Linear": 6.0 * N * sum(blocks),
+        "Head": 6.0 * N * head,
+        "CausalSelfAttention": 6.0 * N * c.n_layer * c.n_embd * work.tokens,
     }
 
 
@@ -105,14 +106,11 @@ def measure(work: Work, steps: int = STEPS) -> list[dict[str, Value]]:
     ]
 
 
-def run(
-    quick: bool = False, wanted: str = "", tell: Callable[[str], None] = lambda line: None
-) -> Table:
+def run(quick: bool, wanted: str, tell: Tell) -> Table:
     """The training steps of a very small model and of GPT-2 small."""
+    works = [w for w in TRAINING if wanted or w.name in ("nano, 12x64", "GPT-2 124M, 4x256")]
     rows = []
-    for work in TRAINING:
-        if wanted in work.name and (wanted or work.name in ("nano, 12x64", "GPT-2 124M, 4x256")):
-            tell(work.name)
-            rows += measure(shrink(work) if quick else work, 1 if quick else STEPS)
+    for work in chosen(works, quick, wanted, tell):
+        rows += measure(work, 1 if quick else STEPS)
     return Table("split", "a training step by kind of layer, without the layers inside each; "
                  "products: what its flops take at the sgemm peak.", rows)  # fmt: skip

@@ -1,10 +1,8 @@
 """numpygpt alone: training steps and a forward pass, their speed, and their peak memory."""
 
-from collections.abc import Callable
-
 from benchmarks.demand import demand
 from benchmarks.report import Table, Value
-from benchmarks.work import FORWARD, TRAINING, Work, shrink
+from benchmarks.work import FORWARD, TRAINING, Tell, Work, chosen
 from benchmarks.worker import workers
 
 TURNS = 2  # timed ones, after an untimed first
@@ -32,15 +30,10 @@ def measure(work: Work, turns: int = TURNS) -> dict[str, Value]:
         }
 
 
-def run(
-    quick: bool = False, wanted: str = "", tell: Callable[[str], None] = lambda line: None
-) -> Table:
+def run(quick: bool, wanted: str, tell: Tell) -> Table:
     """The training step at several sizes, and the forward pass."""
-    rows = []
-    for work in [*TRAINING, FORWARD]:
-        if wanted in work.name:
-            tell(work.name)
-            rows.append(measure(shrink(work) if quick else work, 1 if quick else TURNS))
+    works = chosen([*TRAINING, FORWARD], quick, wanted, tell)
+    rows = [measure(work, 1 if quick else TURNS) for work in works]
     return Table(
         "training",
         "a whole step (forward, backward, AdamW) and one forward pass, each in a process of its "

@@ -1,4 +1,4 @@
-"""The work that is timed: a name, a model's shape, and what to do with it.
+"""The work that is timed: a model's shape, and what to do with it.
 
 Every contestant (numpygpt, PyTorch, transformers, a limit of the machine) is a module with
 
@@ -8,7 +8,7 @@ where `turn()` does the work once and returns numbers: losses, or the generated 
 weights and the same tokens two contestants have to return the same numbers: equal work.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpygpt import GPT, AdamW, GPTConfig, generate
 
 Ids = npt.NDArray[np.int64]
 Turn = Callable[[], list[float]]
+Tell = Callable[[str], None]  # of what is being measured
 
 ADAMW = {"lr": 3e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}  # of every contestant
 PROMPT = 32  # tokens that generation starts from
@@ -29,9 +30,9 @@ class Work:
 
     Attributes
     ----------
-    name, kind : str
-        kind is "train" (a whole step: forward, backward, AdamW), "forward" (logits of all
-        tokens) or "generate" (greedy).
+    kind : str
+        "train" (a whole step: forward, backward, AdamW), "forward" (logits of all tokens) or
+        "generate" (greedy).
     config : GPTConfig
         The model's shape.
     batch, tokens : int
@@ -42,13 +43,24 @@ class Work:
         Whether generation keeps keys and values.
     """
 
-    name: str
     kind: str
     config: GPTConfig
     batch: int
     tokens: int
     steps: int = 1
     cache: bool = True
+
+    @property
+    def name(self) -> str:
+        """The sizes, so that no row of a table can have another work's name."""
+        c = self.config
+        model = MODELS.get(c) or f"{c.n_layer} blocks of width {c.n_embd}"
+        if self.kind == "generate":
+            what = f"{self.tokens} tokens after {PROMPT}" + ("" if self.cache else ", no cache")
+        else:
+            forward = "forward, " if self.kind == "forward" else ""
+            what = f"{forward}{self.batch}x{self.tokens}"
+        return f"{model}, {what}"
 
     def model(self) -> GPT:
         """The numpygpt model whose weights every contestant starts from."""
@@ -80,26 +92,45 @@ class Work:
         return 6.0 * N * (self.num_parameters() + L * C * self.tokens)
 
 
-GPT2 = GPTConfig.preset("gpt2")
+def matrices(config: GPTConfig) -> list[tuple[int, ...]]:
+    """(in, out) of every matrix that a token is multiplied with: the blocks', then the head's."""
+    model = GPT(config, rng=None)
+    blocks = [p for block in model.blocks for _, p in block.named_parameters()]
+    return [*(p.shape for p in blocks if len(p.shape) == 2), model.head.W.shape[::-1]]
+
+
+GPT2, XL = GPTConfig.preset("gpt2"), GPTConfig.preset("gpt2-xl")
 TINY = GPTConfig(vocab_size=256, context_length=256, n_layer=6, n_head=6, n_embd=384)
 NANO = GPTConfig(vocab_size=256, context_length=64, n_layer=4, n_head=4, n_embd=128)
+TRIAL = GPTConfig(vocab_size=256, context_length=64, n_layer=2, n_head=2, n_embd=32)
+MODELS = {NANO: "nano", TINY: "tiny", GPT2: "GPT-2 124M", XL: "GPT-2 1558M"}
 
 TRAINING = [
-    Work("nano, 12x64", "train", NANO, 12, 64, steps=20),
-    Work("tiny, 8x256", "train", TINY, 8, 256, steps=2),
-    Work("GPT-2 124M, 1x256", "train", GPT2, 1, 256),
-    Work("GPT-2 124M, 4x256", "train", GPT2, 4, 256),
-    Work("GPT-2 124M, 1x1024", "train", GPT2, 1, 1024),
+    Work("train", NANO, 12, 64, steps=20),
+    Work("train", TINY, 8, 256, steps=2),
+    Work("train", GPT2, 1, 256),
+    Work("train", GPT2, 4, 256),
+    Work("train", GPT2, 1, 1024),
 ]
-FORWARD = Work("GPT-2 124M, forward, 1x1024", "forward", GPT2, 1, 1024)
-DECODE = Work("GPT-2 124M, 64 tokens after 32", "generate", GPT2, 1, 64)
-XL = Work("GPT-2 1558M, 8 tokens after 32", "generate", GPTConfig.preset("gpt2-xl"), 1, 8)
+FORWARD = Work("forward", GPT2, 1, 1024)
+DECODE = Work("generate", GPT2, 1, 64)
+LARGE = Work("generate", XL, 1, 8)
 
 
 def shrink(work: Work) -> Work:
     """The same kind of work in a few milliseconds, to try the benchmarks themselves."""
-    config = replace(NANO, n_layer=2, n_embd=32, n_head=2)
-    return replace(work, config=config, batch=1, tokens=min(work.tokens, 16), steps=1)
+    return replace(work, config=TRIAL, batch=1, tokens=min(work.tokens, 16), steps=1)
+
+
+def chosen(works: Iterable[Work], quick: bool, wanted: str, tell: Tell) -> Iterator[Work]:
+    """The works whose name contains `wanted`, each told when its turn comes.
+
+    If `quick`, what they shrink to: where that is the same, once.
+    """
+    found = [work for work in works if wanted in work.name]
+    for work in dict.fromkeys(map(shrink, found)) if quick else found:
+        tell(work.name)
+        yield work
 
 
 def prepare(work: Work) -> Turn:

@@ -9,11 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import compare, decode, goals, growth, ladders, limits, machine, split
+from benchmarks import compare, decode, goals, growth, ladders, layers, limits, machine, split
 from benchmarks.__main__ import SECTIONS, build_parser, main, sections
 from benchmarks.demand import demand
 from benchmarks.report import Run, Table, against
-from benchmarks.work import DECODE, FORWARD, GPT2, TRAINING, Work, prepare, shrink
+from benchmarks.work import (
+    DECODE,
+    FORWARD,
+    GPT2,
+    LARGE,
+    MODELS,
+    TRAINING,
+    Work,
+    chosen,
+    prepare,
+    shrink,
+)
 from benchmarks.worker import workers
 from numpygpt.layers.parameter import Array
 
@@ -35,9 +46,14 @@ def test_quick_run_is_kept_shown_and_compared(
     only = [f"--only={name}" for name in ("limits", "layers", "training", "decode")]
     assert main(["--quick", "--threads", "1", "--work", "64", *only, "--json", str(kept)]) == 0
     printed = capsys.readouterr().out
-    assert [t["name"] for t in json.loads(kept.read_text())["tables"]] == [
-        "limits", "layers", "training", "decode"]  # fmt: skip
-    assert "block, backward" in printed and "nano, 12x64" in printed and "no cache" in printed
+    tables = {t["name"]: t["rows"] for t in json.loads(kept.read_text())["tables"]}
+    assert list(tables) == ["limits", "layers", "training", "decode"]
+    assert "block, backward" in [row["what"] for row in tables["layers"]]
+    assert [row["what"] for name in ("training", "decode") for row in tables[name]] == [
+        "2 blocks of width 32, 1x16",  # of nano, 12x64
+        "2 blocks of width 32, 16 tokens after 32",  # of GPT-2 124M, 64 tokens after 32
+        "2 blocks of width 32, 16 tokens after 32, no cache",
+    ]
 
     assert main(["--kept", str(kept)]) == 0
     assert capsys.readouterr().out == printed  # nothing is lost on the way through the file
@@ -71,7 +87,99 @@ def test_against_divides_new_by_old_and_names_other_machines() -> None:
     assert table.rows == [
         {"what": "layers: Linear", "unit": "ms", "before": 2.0, "now": 3.0, "now/before": 1.5}
     ]
-    assert table.notes == ["not the same cpu: old before, new now"]
+    assert table.notes == [
+        "CAUTION: other cpu: no measure of the code alone",
+        "not the same cpu: old before, new now",
+    ]
+    assert against(run(3.0, "same"), run(2.0, "same")).notes == []
+
+
+def test_against_cautions_of_what_steers_every_time_but_not_of_what_is_unknown() -> None:
+    facts = {"threads": "2", "kernels": "Haswell", "numpy": "2.4.6"}
+    rows: list[dict[str, str | float]] = [{"what": "Linear", "ms": 1.0}]
+    now = Run(facts, [Table("layers", "", rows)])
+
+    def notes(**before: str) -> list[str]:
+        return against(now, Run(facts | before, now.tables)).notes
+
+    assert notes(threads="1", kernels="SkylakeX", numpy="2.0.0") == [
+        "CAUTION: other threads and kernels: no measure of the code alone",
+        "not the same threads: 1 before, 2 now",
+        "not the same kernels: SkylakeX before, Haswell now",
+        "not the same numpy: 2.0.0 before, 2.4.6 now",
+    ]
+    assert notes(numpy="2.0.0") == ["not the same numpy: 2.0.0 before, 2.4.6 now"]
+    assert notes(kernels="unknown (...)") == [
+        "not the same kernels: unknown (...) before, Haswell now"
+    ]
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_trial_is_not_compared_with_a_real_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything measured before that is said; runs of unknown sizes are older than both."""
+    rows: list[dict[str, str | float]] = [{"what": "Linear", "ms": 1.0}]
+    paths = {name: tmp_path / name for name in ("real", "tiny", "old")}
+    for name, path in paths.items():
+        run = Run(machine.facts(quick=name == "tiny"), [Table("layers", "", rows)])
+        if name == "old":
+            del run.machine["sizes"]
+        run.save(path)
+
+    monkeypatch.setattr(layers, "run", lambda quick: pytest.fail("measured"))
+    measured = ["--only", "layers", "--against"]
+    for arguments, before, now in (
+        ([*measured, str(paths["tiny"])], "tiny (--quick)", "real"),
+        (["--quick", *measured, str(paths["real"])], "real", "tiny (--quick)"),
+        (["--kept", str(paths["real"]), "--against", str(paths["tiny"])], "tiny (--quick)", "real"),
+    ):
+        assert main(arguments) == 2
+        message = f"expected two runs of equal sizes, got {before} before and {now} now\n"
+        assert capsys.readouterr().err == f"benchmarks: --against: {message}"
+
+    assert main(["--kept", str(paths["real"]), "--against", str(paths["old"])]) == 0
+    printed = capsys.readouterr().out
+    assert "not the same sizes: unknown before, real now" in printed and "CAUTION" not in printed
+    assert main(["--kept", str(paths["tiny"]), "--against", str(paths["tiny"])]) == 0
+
+
+def test_two_runs_without_equal_work_are_one_line() -> None:
+    a, b = (Run({}, [Table("layers", "", [{"what": what, "ms": 1.0}])]) for what in "ab")
+    with pytest.raises(ValueError, match="have no time or memory of the same work"):
+        against(a, b)
+
+
+def test_names_say_what_is_measured() -> None:
+    """The README's and older runs' names stay; a trial's says its own sizes."""
+    works = [*TRAINING, FORWARD, DECODE, decode.WITHOUT, LARGE]
+    assert [work.name for work in works] == [
+        "nano, 12x64", "tiny, 8x256", "GPT-2 124M, 1x256", "GPT-2 124M, 4x256",
+        "GPT-2 124M, 1x1024", "GPT-2 124M, forward, 1x1024", "GPT-2 124M, 64 tokens after 32",
+        "GPT-2 124M, 64 tokens after 32, no cache", "GPT-2 1558M, 8 tokens after 32"]  # fmt: skip
+    for config, name in MODELS.items():
+        count = f"{Work('train', config, 1, 1).num_parameters() / 1e6:.0f}M"
+        assert not name.startswith("GPT-2") or name == f"GPT-2 {count}"
+    told: list[str] = []
+    assert list(chosen(works, True, "GPT-2 124M, 1", told.append)) == [TRAIN]  # two real works
+    assert told == ["2 blocks of width 32, 1x16"]
+    assert list(chosen(works, False, "GPT-2 124M, 1", told.append)) == [TRAINING[2], TRAINING[4]]
+    assert shrink(FORWARD).name == "2 blocks of width 32, forward, 1x16"
+    assert list(growth.series(True)["T"]) == ["T 8, B 1", "T 16, B 1"]
+    for size, work in [pair for each in growth.series(False).values() for pair in each.items()]:
+        n = round(work.num_parameters() / 1e6, 1)
+        sizes = (f"B {work.batch}", f"T {work.tokens:,}")
+        assert set(size.split(", ")) == set(sizes) or size in (f"{n} M", f"{n:.0f} M")
+
+
+def test_a_model_that_does_not_fit_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    (row,) = decode.run_large(True, "8 tokens", told.append).rows
+    assert row["what"] == "2 blocks of width 32, 8 tokens after 32" and float(row["memory"]) > 1
+    monkeypatch.setattr(decode, "total_memory", lambda: 7_000_000_000)
+    message = r"GPT-2 1558M, .*: expected 7,477 MB of memory, got 7,000"
+    with pytest.raises(ValueError, match=message):
+        decode.run_large(False, "", told.append)
 
 
 @pytest.mark.parametrize("name", ladders.NAMES)
@@ -89,7 +197,7 @@ def test_a_wrong_rung_is_found() -> None:
 def test_growth_subtracts_the_empty_process_and_divides_by_the_formula() -> None:
     empty = growth.measure(TRAIN, 1)[1]
     work = replace(TRAIN, config=replace(GPT2, n_layer=1, vocab_size=2048), tokens=32)
-    row = growth.row(work, empty, 1)
+    row = growth.row("one block", work, empty, 1)
     assert 0.9 < float(row["MB/formula"]) < 1.5
     rows = [{"ms/GFLOP": 4.0, "MB/formula": 1.0, "GFLOP": 1.0},
             {"ms/GFLOP": 5.0, "MB/formula": 1.5, "GFLOP": 8.0}]  # fmt: skip
@@ -119,10 +227,13 @@ def test_no_product_of_the_limit_is_with_itself(monkeypatch: pytest.MonkeyPatch)
     assert len(shared) >= 12 and not any(shared)
 
 
-def test_turns_are_repeatable_and_learn() -> None:
+def test_turns_are_repeatable_and_really_train() -> None:
     work = replace(TRAIN, steps=3)
     losses = prepare(work)()
     assert losses == prepare(work)() and len(losses) == 3
+    batches = work.batches()
+    first, untrained, _ = (work.model().loss(*next(batches)) for _ in range(3))
+    assert losses[0] == first and losses[1] != untrained  # of the same batch, a step later
     cached = prepare(shrink(DECODE))()
     assert cached == prepare(shrink(decode.WITHOUT))()
     assert len(cached) == 32 + 16
@@ -134,9 +245,9 @@ def test_a_worker_reports_its_own_memory_and_its_errors() -> None:
         assert first.numbers == prepare(TRAIN)()
         assert 10 < first.peak <= second.peak < 500
     assert not worker.process.is_alive()
-    wrong = Work("wrong", "generate", TRAIN.config, 1, -1)
+    wrong = Work("generate", TRAIN.config, 1, -1)
     with workers(["benchmarks.work"], wrong) as (worker,):
-        with pytest.raises(RuntimeError, match="wrong: ValueError: generate: expected max_new"):
+        with pytest.raises(RuntimeError, match="-1 tokens after 32: ValueError: generate: expect"):
             worker.turn()
         worker.process.kill()
         with pytest.raises((RuntimeError, OSError)):
@@ -187,16 +298,19 @@ def test_sections_by_default_on_demand_and_by_name() -> None:
     assert chosen() == ["limits", "layers", "training", "split", "decode", "growth"]
     assert chosen("--compare") == [*chosen(), "compare", "large"]
     assert chosen("--only", "ladders") == ["ladders"]
-    assert set(SECTIONS) >= set(chosen("--compare"))
+    assert {*chosen("--compare"), "ladders"} == set(SECTIONS)  # each can be asked for
 
 
 @pytest.mark.usefixtures("threads")
 def test_wrong_input_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text('{"machine": {}}')
+    nameless = tmp_path / "nameless.json"
+    nameless.write_text('{"machine": {}, "tables": [{"name": "a", "about": "", "rows": [{}]}]}')
     for arguments, message in (
         (["--pairs", "0"], "--pairs: expected at least 1, got 0"),
         (["--kept", str(broken)], "expected a run kept with --json"),
+        (["--kept", str(nameless)], "expected a run kept with --json"),
         (["--against", str(tmp_path / "none.json")], "none.json"),
         (["--work", "no such work", "--only", "training"], "no such work"),
     ):
@@ -205,8 +319,10 @@ def test_wrong_input_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
         assert message in printed.err and "Traceback" not in printed.err
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
-def test_compare_without_its_packages_says_what_to_install() -> None:
+def test_compare_without_its_packages_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install -e '\.\[bench\]'"):
         compare.require_packages()
 

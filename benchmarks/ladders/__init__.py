@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.report import Table, Value
 from benchmarks.timing import in_turns
+from benchmarks.work import Tell
 from numpygpt.layers.parameter import Array
 
 Result = Array | tuple[Array, ...]
@@ -45,9 +46,7 @@ def climb(name: str, quick: bool = False) -> list[dict[str, Value]]:
     ]
 
 
-def run(
-    quick: bool = False, wanted: str = "", tell: Callable[[str], None] = lambda line: None
-) -> Table:
+def run(quick: bool, wanted: str, tell: Tell) -> Table:
     """All ladders whose name contains `wanted`."""
     rows: list[dict[str, Value]] = []
     for name in NAMES:

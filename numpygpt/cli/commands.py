@@ -22,17 +22,21 @@ from numpygpt.training.loop import TrainConfig
 SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}  # train's defaults
 
 
-def load_model(args: argparse.Namespace) -> tuple[GPT, tiktoken.Encoding, dict[str, Any]]:
-    """The model that --model or --run names, its tokenizer, and how it was trained, if here."""
-    from numpygpt import pretrained
-    from numpygpt.files import checkpoint
+def source_of(args: argparse.Namespace) -> str | Path:
+    """What --model names, perhaps on the hub, or the folder of --run."""
+    from numpygpt.files.checkpoint import CHECKPOINT
+    from numpygpt.pretrained.hub import is_run
+    from numpygpt.pretrained.load import CONFIG
 
-    source = Path(args.model or args.folder or newest_run())
-    pretrained_there = args.model is not None or (source / "config.json").is_file()
-    if (source / checkpoint.CHECKPOINT).is_file() or not pretrained_there:
-        saved = checkpoint.load_run(source)
-        return saved.model, saved.encoding, saved.training
-    return *pretrained.load_with_tokenizer(str(source)), {}
+    if args.model is not None:
+        return str(args.model)
+    folder = Path(args.folder or newest_run())
+    if not (is_run(folder) or (folder / CONFIG).is_file()):
+        raise ValueError(
+            f"{folder}: expected the folder of a run, with a {CHECKPOINT} (a model's name is given "
+            "with --model)"
+        )
+    return folder
 
 
 def chosen(args: argparse.Namespace, config: type) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def train(args: argparse.Namespace) -> int:
         return resume(given)
     shape, options = chosen(args, GPTConfig), chosen(args, TrainConfig)
     if "init" in given:
-        from numpygpt.pretrained.fine_tune import FINE_TUNE, starting_point
+        from numpygpt.training.fine_tune import FINE_TUNE, starting_point
 
         config = TrainConfig(**FINE_TUNE | options)
         text = Text.load(given.get("data"), given.get("prompt"))
@@ -114,12 +118,15 @@ def generate(args: argparse.Namespace) -> int:
     from numpygpt.generation import stream
     from numpygpt.text.printable import printable
     from numpygpt.text.tokenizer import StreamDecoder, encode_text
+    from numpygpt.training.saved import load_with_tokenizer
 
     for name, least in (("samples", 1), ("seed", 0)):
         if getattr(args, name) < least:
             raise ValueError(f"--{name}: expected at least {least}, got {getattr(args, name)}")
-    model, encoding, training = load_model(args)
-    prompt, eos = args.prompt or own_prompt(training), encoding.eot_token
+    source = source_of(args)
+    prompt = args.prompt or own_prompt(source)
+    model, encoding = load_with_tokenizer(source)
+    eos = encoding.eot_token
     ids = encode_text(encoding, prompt or END_OF_TEXT)
     options: dict[str, Any] = {"temperature": args.temperature, "top_k": args.top_k}
     options |= {"top_p": args.top_p, "eos_id": eos, "rng": args.seed}
@@ -143,9 +150,12 @@ def generate(args: argparse.Namespace) -> int:
     return 0
 
 
-def own_prompt(training: dict[str, Any]) -> str:
+def own_prompt(source: str | Path) -> str:
     """What a run showed while it was trained; the built-in stories are begun, not continued."""
-    text = training.get("text")
+    from numpygpt.pretrained import open_source
+
+    with open_source(source) as found:
+        text = getattr(found, "training", {}).get("text")  # a run has it
     if not isinstance(text, dict) or text.get("file") is None:
         return ""
     return str(text.get("prompt", ""))
@@ -155,10 +165,10 @@ def evaluate(args: argparse.Namespace) -> int:
     """Print how well a model predicts a text."""
     from numpygpt.training.data import read_text
     from numpygpt.training.evaluation import report
+    from numpygpt.training.saved import load_with_tokenizer
 
     text = read_text(args.data)
-    model, encoding, _ = load_model(args)
-    report(model, encoding, text, args.stride)
+    report(*load_with_tokenizer(source_of(args)), text, args.stride)
     return 0
 
 
@@ -187,6 +197,7 @@ def reproduce(args: argparse.Namespace) -> int:
 def info(args: argparse.Namespace) -> int:
     """Print what a preset, or a model that is there, costs."""
     from numpygpt.cli.info import describe
+    from numpygpt.pretrained import open_source
 
     changes = chosen(args, GPTConfig)
     if args.folder is None and args.model is None:
@@ -198,6 +209,7 @@ def info(args: argparse.Namespace) -> int:
             f"got both: remove {', '.join(names)}"
         )
     else:
-        config = load_model(args)[0].config
+        with open_source(source_of(args)) as found:
+            config = found.config
     print(describe(config, args.batch_size, args.tokens))
     return 0
