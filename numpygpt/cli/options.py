@@ -14,14 +14,14 @@ from numpygpt.config import PRESETS
 
 
 def whole(text: str) -> int:
-    """An option's whole number; what no array could count is none."""
+    """An option's whole number, which an array could count."""
     try:
         value = int(text)
     except ValueError:
         value = 2**63
     if abs(value) < 2**63:
         return value
-    raise argparse.ArgumentTypeError(f"expected a whole number, got {text[:40]!r}")
+    raise argparse.ArgumentTypeError(f"expected a whole number below 2^63, got {text[:40]!r}")
 
 
 def number(text: str) -> float:

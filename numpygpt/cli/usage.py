@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 def meant(word: str, known: Iterable[str]) -> str:
     """What a mistyped word is likely to mean, as the end of an error; empty if nothing is near."""
-    known = list(known)
-    near = [name for name in known if len(word) > 2 and name.startswith(word)]
-    near = near or difflib.get_close_matches(word.lower(), known)
-    return f" (did you mean {' or '.join(near)}?)" if near else ""
+    bare = {name.lstrip("-"): name for name in known}
+    word = word.lstrip("-").lower()
+    near = [name for name in bare if word and name.startswith(word)]
+    near = near or difflib.get_close_matches(word, bare)
+    return f" (did you mean {' or '.join(bare[name] for name in near[:3])}?)" if near else ""
 
 
 def chosen_command(
@@ -32,7 +33,7 @@ def chosen_command(
         parser.parse_args(words)  # help or the version, and the end
     if of := [name for name, command in commands.items() if option in options_of(command)]:
         parser.error(f"{option} comes after its command: numpygpt {' or '.join(of)} {option} ...")
-    parser.error(f"unrecognized arguments: {first}{meant(option, options_of(parser))}")
+    parser.error(f"unrecognized arguments: {first}{meant(option, [*options_of(parser), *commands])}")
 
 
 def options_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
