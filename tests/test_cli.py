@@ -1,21 +1,22 @@
 """The `numpygpt` command as a user meets it: help, texts, and one clear line for each mistake."""
 
-import os
 import re
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from numpygpt import __version__
+from numpygpt import GPT, __version__
 from numpygpt.cli import main
 from numpygpt.cli.options import described_fields
 from numpygpt.cli.parser import build_parser
 from numpygpt.config import PRESETS, GPTConfig
+from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding
 from numpygpt.training.loop import TrainConfig
+from numpygpt.training.saved import load_run, save_run
 
 COMMANDS = ["train", "generate", "evaluate", "gradcheck", "reproduce", "info"]
 TEXT = "The cat sat on the mat, and the dog sat on the cat. Où est l'été? " * 60
@@ -51,13 +52,6 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         return code, out, err
 
     return run
-
-
-def shell(folder: Path, script: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """A line of shell in which `numpygpt` is this one."""
-    command = f"numpygpt() {{ '{sys.executable}' -m numpygpt \"$@\"; }}\nset -o pipefail\n{script}"
-    env = {**os.environ, "PYTHONPATH": os.getcwd(), **environment}
-    return subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True)
 
 
 # -- help -----------------------------------------------------------------------------------------
@@ -123,14 +117,66 @@ def test_a_prompt_is_continued(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    ["", " ", "日本 😀 \u0301", "\n\n", "<|endoftext|>", "a <|endoftext|> b", "word " * 200, "--x"],
-    ids=["empty", "space", "unseen", "lines", "special", "special inside", "long", "dashes"],
+    [" ", "日本 😀 \u0301", "\n\n", "<|endoftext|>", "a <|endoftext|> b", "word " * 200, "--x"],
+    ids=["space", "unseen", "lines", "special", "special inside", "long", "dashes"],
 )
 def test_any_prompt_is_continued(prompt: str, run: Run) -> None:
     code, out, err = run("generate", f"--prompt={prompt}", "--tokens", "8")
     assert (code, err) == (0, "")
     assert out.startswith(prompt)
     assert run("generate", f"--prompt={prompt}", "--tokens", "0") == (0, prompt + "\n", "")
+
+
+def test_without_a_prompt_the_runs_own_is_continued(run: Run, tmp_path: Path) -> None:
+    saved = load_run("runs/1")
+    prompt = saved.training["text"]["prompt"]
+    assert prompt and prompt in TEXT
+    given = run("generate", "--tokens", "9", "--prompt", prompt)[1]
+    told = f"no prompt: this continues {prompt!r}\n"
+    assert run("generate", "--tokens", "9") == (0, given, told)
+    assert run("generate", "--tokens", "9", "--prompt=") == (0, given, told)
+    stories = {**saved.training, "text": {**saved.training["text"], "file": None}}
+    for training in (stories, {}):  # of the built-in stories, a new one; or nothing is known
+        save_run(tmp_path, saved.model, saved.encoding, training)
+        begun = ["generate", "--run", str(tmp_path), "--tokens", "9"]
+        code, out, err = run(*begun)
+        assert (code, err) == (0, f"no prompt: this continues {END_OF_TEXT!r}\n")
+        assert f"{END_OF_TEXT}{out}" == run(*begun, "--prompt", END_OF_TEXT)[1]
+
+
+def test_the_first_of_three_samples_is_the_only_one(run: Run) -> None:
+    for seed in ("0", "1"):
+        generate = ["generate", "--prompt", "The", "--tokens", "20", "--seed", seed, "--samples"]
+        one, three = (run(*generate, samples)[1] for samples in ("1", "3"))
+        assert three.startswith(one.removesuffix("\n") + "\n---\n")
+
+
+def test_only_what_the_tokenizer_has_is_drawn(run: Run, tmp_path: Path) -> None:
+    config = GPTConfig(400, context_length=16, n_embd=8, n_head=2, n_layer=1)
+    save_run(tmp_path, GPT(config, 0), byte_encoding(), {})  # as bpe:400 on too little text makes
+    args = ["generate", "--run", str(tmp_path), "--tokens", "60", "--prompt", "a", "--samples", "2"]
+    for temperature in ("0", "1", "50"):
+        code, out, err = run(*args, "--temperature", temperature)
+        assert (code, err) == (0, "") and out.startswith("a")
+
+
+def test_one_model_by_all_its_names(run: Run, tmp_path: Path, folder: Path) -> None:
+    pytest.importorskip("safetensors")
+    model, encoding, *_ = load_run("runs/1")
+    model.save_pretrained(tmp_path / "out", encoding=encoding)
+    same = [["--run", "runs/1"], ["--model", "runs/1"], ["--model", "./runs/1/"]]
+    same += [["--run", "runs/1/checkpoint.npz"], ["--model", str(folder / "runs" / "1")]]
+    same += [[option, str(tmp_path / "out")] for option in ("--run", "--model")]
+    generate = ["generate", "--prompt", "The", "--tokens", "20"]
+    texts = {run(*generate, *source) for source in same}
+    assert len(texts) == 1 and texts.pop()[0] == 0
+    scores = {run("evaluate", "--data", "text.txt", *source)[1].split(";")[0] for source in same}
+    assert len(scores) == 1 and "nats a token" in scores.pop()
+    assert len({run("info", *source) for source in same}) == 1
+    for source in ("runs/1", str(tmp_path / "out")):
+        out = tmp_path / "tuned" / source.replace("/", "")
+        tune = ["train", "--init", source, "--data", "text.txt", "--steps", "1", "--out", str(out)]
+        assert run(*tune, "--eval-batches", "1")[0] == 0 and (out / "checkpoint.npz").exists()
 
 
 def test_samples_are_set_apart(run: Run) -> None:
@@ -188,6 +234,63 @@ def test_no_run_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -
 # -- train ----------------------------------------------------------------------------------------
 
 
+def test_a_home_folder_in_every_path(
+    run: Run, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(folder, home)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.chdir(tmp_path)
+    train = ["train", "--data=~/text.txt", *FEW]
+    assert run(*train, "--out=~/new", *TINY)[0] == 0 and (home / "new").is_dir()
+    assert run("train", "--resume=~/new", "--steps", "3")[0] == 0
+    assert run("train", "--init=~/new", "--data=~/text.txt", "--steps=1", "--out=~/tuned")[0] == 0
+    for source in ("--run=~/new", "--model=~/new"):
+        assert run("generate", source, "--tokens=1")[0] == 0
+        assert run("evaluate", source, "--data=~/text.txt")[0] == 0
+        assert run("info", source)[0] == 0
+    assert (
+        f"{home / 'text.txt'}: expected the-verdict.txt" in run("reproduce", "--data=~/text.txt")[2]
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        *(["train", f"--{name}="] for name in ("data", "out", "init", "resume")),
+        *([command, f"--{name}="] for command in COMMANDS[1:3] for name in ("run", "model")),
+        ["evaluate", "--data="],
+        ["reproduce", "--data="],
+        ["info", "--run="],
+        ["info", "--model="],
+    ],
+)
+def test_an_empty_path(args: list[str], run: Run, folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    code, out, err = run(*args)
+    assert (code, out) == (2, "") and sorted(folder.rglob("*")) == before
+    assert err.endswith(f"argument {args[1][:-1]}: expected a path, got an empty text\n")
+
+
+def test_a_text_that_was_moved(run: Run, folder: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    out = str(tmp_path / "run")
+    assert run("train", "--data", str(text), "--out", out, *TINY, *FEW)[0] == 0
+    text.rename(tmp_path / "elsewhere.txt")
+    assert "is not there any more" in run("train", "--resume", out, "--steps", "3")[2]
+    moved = ["train", "--resume", out, "--data", str(tmp_path / "elsewhere.txt"), "--steps", "3"]
+    assert run(*moved)[0] == 0
+    assert load_run(out).training["state"]["step"] == 3
+    code, _, err = run(*moved, "--seed", "3", "--init", "x")
+    assert (
+        code == 2
+        and "every option but --steps and --data from the run: remove --init, --seed" in err
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -214,9 +317,14 @@ def test_wrong_texts(text: bytes, message: str, run: Run, folder: Path) -> None:
         (["--data=nowhere.txt"], "nowhere.txt"),
         (["--data=."], "[Dd]irectory"),
         (["--n-embd=10", "--n-head=4"], "n_embd divisible by n_head, got 10 and 4"),
+        (["--n-layer=1000000000000"], "not enough memory: a model of 872,"),
+        (["--n-embd=1000000000000"], "not enough memory: a model of [0-9,]{20,} parameters"),
+        (["--context-length=1000000000000"], "not enough memory: a model of 8,000,"),
+        (["--steps=99999999999999999999"], "expected a whole number below 2.63, got '9999999"),
         (["--n-layer=0"], "n_layer a whole number from 1, got 0"),
         (["--n-layer=-3"], "n_layer a whole number from 1, got -3"),
         (["--n-layer=two"], "argument --n-layer: expected a whole number below 2\\^63, got 'two'"),
+        (["--init=runs/1"], "brings its own shape and tokenizer: remove --n-embd, --n-head"),
         (["--context-length=100000"], "the text is too short: expected more than 100000 tokens"),
         (["--dropout=1"], "expected 0 <= dropout < 1, got 1.0"),
         (["--dropout=nan"], "--dropout: expected a finite number, got 'nan'"),
@@ -246,6 +354,15 @@ def test_wrong_options_of_train(args: list[str], message: str, run: Run, folder:
 # -- info, and the others -------------------------------------------------------------------------
 
 
+def test_info_of_a_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = "--n-layer=1 --n-embd=8 --n-head=2 --vocab-size=280 --context-length=16"
+    expected = run("info", *shape.split(), "--tokens=9")
+    monkeypatch.setattr(np, "empty", None)  # no memory is taken for weights
+    for option in ("--run", "--model"):
+        assert run("info", option, "runs/1", "--tokens=9") == expected
+    assert expected[0] == 0 and "2 heads of 4, 1 blocks" in expected[1]
+
+
 def test_info(run: Run) -> None:
     code, out, err = run("info", "gpt2-medium", "--no-qkv-bias", "--no-tie-weights")
     assert (code, err) == (0, "")
@@ -261,6 +378,11 @@ def test_info(run: Run) -> None:
     [
         (["gpt3"], f"unknown preset 'gpt3': expected one of {', '.join(PRESETS)}"),
         ([""], "unknown preset ''"),
+        (["runs/1"], "unknown preset 'runs/1': .*; your own model is given with --run or --model"),
+        (["gpt2", "--run=runs/1", "--n-layer=3"], "got both: remove gpt2, --n-layer$"),
+        (["--model=runs/1", "--no-qkv-bias"], "got both: remove --qkv-bias$"),
+        (["--run=runs"], "runs: expected the folder of a run, with a checkpoint.npz"),
+        (["--tokens=17", "--run=runs/1"], "tokens from 1 to 16, .* got 4 and 17"),
         (["gpt2", "more"], "unrecognized arguments: more"),
         (["--vocab-size=0"], "vocab_size a whole number from 1, got 0"),
         (["--tokens=0"], "tokens from 1 to 1024, .* got 4 and 0"),
@@ -280,41 +402,73 @@ def test_an_unknown_preset_of_gradcheck(run: Run) -> None:
     assert code == 2 and "unknown preset 'gpt3': expected one of gpt2, gpt2-medium" in err
 
 
-@pytest.mark.parametrize("args", [[], ["teach"], ["-x"]])
-def test_no_command(args: list[str], run: Run) -> None:
-    code, out, err = run(*args)
-    assert (code, out) == (2, "") and err.startswith("usage: numpygpt")
+def test_no_command_lists_them(run: Run) -> None:
+    assert run() == run("--help")
+    assert run("-h") == run("--help") and run("-V") == run("--version")
+    assert main(["--help", "--steps"]) == 0
 
 
-# -- where output goes ----------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
 @pytest.mark.parametrize(
-    ("script", "code", "out", "err"),
+    ("line", "usage", "message"),
     [
-        ("numpygpt generate --tokens 400 | head -c 1", 0, rb".", rb""),
-        ("(sleep 0.7; numpygpt info) | true", 0, rb"", rb""),
-        ("numpygpt info | head -1", 0, rb"vocabulary 50,257.*\n", rb""),
-        ("numpygpt info >&-", 0, rb"", rb""),
-        ("numpygpt generate --prompt=x --tokens=3 2>&-", 0, rb"x.*", rb""),
-        ("numpygpt info gpt3", 2, rb"", rb"numpygpt: unknown preset 'gpt3'.*\n"),
-        ("[ ! -e /dev/full ] || numpygpt info > /dev/full || [ $? = 2 ]", 0, rb"",
-         rb"(numpygpt: .*No space left.*\n)?"),
+        ("trian", "", "unknown command 'trian' (did you mean train?): expected train, generate, "),
+        ("teach", "", "unknown command 'teach': expected train, generate, evaluate, gradcheck, "),
+        ("Train --steps 3", "", "unknown command 'Train' (did you mean train?)"),
+        ("-x", "", "unrecognized arguments: -x"),
+        ("--info", "", "unrecognized arguments: --info (did you mean info?)"),
+        ("--verison", "", "unrecognized arguments: --verison (did you mean --version?)"),
+        ("--steps 3 train", "", "--steps comes after its command: numpygpt train --steps ..."),
+        ("--seed=3 info", "", "--seed comes after its command: numpygpt train or generate --seed"),
+        ("train --stesp 3", "train", "unrecognized arguments: --stesp (did you mean --steps?)"),
+        ("train --Stesp=3", "train", "unrecognized arguments: --Stesp=3 (did you mean --steps?)"),
+        ("train -steps 3", "train", "unrecognized arguments: -steps (did you mean --steps?)"),
+        ("train --n_layer 3", "train", "--n_layer (did you mean --n-layer?)"),
+        ("train --no-tied-weights", "train", "(did you mean --no-tie-weights or --tie-weights?)"),
+        ("train --n 3", "train", "--n (did you mean --n-embd or --n-head or --n-layer?)"),
+        ("train text.txt", "train", "unrecognized arguments: text.txt"),
+        ("train --lr 1", "train", "unrecognized arguments: --lr"),
+        ("generate --promt a", "generate", "--promt (did you mean --prompt?)"),
+        ("generate --promt=two words", "generate", "--promt=two words (did you mean --prompt?)"),
+        ("generate --prompt", "generate", "argument --prompt: expected one argument"),
+        ("generate --prompt -x", "generate", "expected one argument (a value that begins with a "
+         "dash: --prompt=-x)"),
+        ("generate --run r --model r", "generate", "--model: not allowed with argument --run"),
+        ("generate --no-qkv-bias", "generate", "unrecognized arguments: --no-qkv-bias"),
+        ("evaluate --dta x", "evaluate", "--dta (did you mean --data?)"),  # not: --data is missing
+        ("evaluate", "evaluate", "the following arguments are required: --data"),
+        ("gradcheck --preset gtp2", "gradcheck", "unknown preset 'gtp2': expected one of gpt2, "
+         "gpt2-medium, gpt2-large, gpt2-xl (did you mean gpt2?)"),
+        ("gradcheck --preset gpt2 --sweep", "gradcheck", "not allowed with argument --preset"),
+        ("reproduce ch3", "reproduce", "unknown chapter 'ch3': expected one of ch03, ch04, ch05 "
+         "(did you mean ch03?)"),
+        ("info gpt2-mediun", "info", "(did you mean gpt2-medium"),
     ],
 )  # fmt: skip
-def test_output_that_nobody_reads(
-    script: str, code: int, out: bytes, err: bytes, folder: Path
-) -> None:
-    done = shell(folder, script)
-    assert re.fullmatch(out, done.stdout, re.DOTALL) and re.fullmatch(err, done.stderr, re.DOTALL)
-    assert done.returncode == code
+def test_a_mistyped_word(line: str, usage: str, message: str, run: Run) -> None:
+    code, out, err = run(*line.replace("two words", "two_words").split())
+    *above, last = err.replace("two_words", "two words").splitlines()
+    assert (code, out) == (2, "")
+    assert message in last
+    command = f"numpygpt {usage}".strip()
+    assert last.startswith(f"{command}: error: ")  # the command's own usage, and one line of error
+    assert above[0].startswith(f"usage: {command} [-h]")
+    assert not any("error" in line for line in above)
 
 
-def test_output_that_is_not_utf8(folder: Path) -> None:
-    done = shell(folder, "numpygpt generate --prompt='été' --tokens=5", PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(b"?t?") and done.stdout.isascii()
+def test_what_is_no_mistake(run: Run) -> None:
+    for prompt in (["--prompt", "- a b"], ["--prompt", "-5"], ["--prompt=--seed"], ["--pro", "x"]):
+        assert run("generate", *prompt, "--tokens", "0")[0] == 0
+    assert "expected max_new_tokens" in run("generate", "--tokens", "-5")[2]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_terminal(command: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run(*command.split(), "--help")
+    assert max(map(len, out.splitlines())) < 80
+
+
+# -- Ctrl-C ---------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:

@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numpygpt.cli.info import activation_floats, describe, forward_flops
+from numpygpt.cli.info import (
+    activation_floats,
+    check_room,
+    describe,
+    forward_flops,
+    num_parameters,
+)
 from numpygpt.config import GPTConfig
 from numpygpt.gpt import GPT
 
@@ -68,6 +74,17 @@ def test_the_largest_preset_takes_no_time_and_no_memory() -> None:
     describe(GPTConfig.preset("gpt2-xl"))
     assert time.perf_counter() - start < 2
     assert resident_pages() - before < 10_000  # 40 MB, of 6.2 GB of weights
+
+
+def test_a_model_that_nobody_could_build_is_described() -> None:
+    few, many = (GPTConfig.preset("gpt2", n_layer=n) for n in (3, 10**12))
+    block = number(describe(few), "feed-forward") / 3 + number(describe(few), "attention") / 3
+    blocks = sum(number(describe(many), part) for part in ("feed-forward", "attention"))
+    assert blocks == 10**12 * block
+    with pytest.raises(MemoryError, match=r"a model of 7,087,\d{3},.* parameters needs 108,"):
+        check_room(many)
+    check_room(few)
+    assert num_parameters(few) == GPT(few, rng=None).num_parameters()
 
 
 def arrays_in(value: object) -> list[np.ndarray]:

@@ -1,5 +1,6 @@
 """The command ``numpygpt reproduce``: what it prints, what it leaves out, and its exit codes."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,23 +67,43 @@ def test_without_the_text_chapter_5_says_what_is_left_out(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["ch05", "--train"], "there is no network"),
-        (["--train"], "there is no network"),
         (["ch03", "--train"], "--data and --train belong to ch05, got them with ch03"),
         (["ch04", "--data", "x.txt"], "--data and --train belong to ch05, got them with ch04"),
     ],
 )
 def test_errors_are_one_line(
-    arguments: list[str],
-    message: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("numpygpt.book.verdict.download", no_text)
     assert main(["reproduce", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("missing", ["download", "gpt2_encoding"])  # the text, the vocabulary
+@pytest.mark.parametrize("data", [False, True])
+@pytest.mark.parametrize("train", [False, True])
+def test_what_needs_no_vocabulary_is_always_shown(
+    missing: str,
+    data: bool,
+    train: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = b"a text"
+    (tmp_path / "story.txt").write_bytes(text)
+    monkeypatch.setattr("numpygpt.book.verdict.SHA256", hashlib.sha256(text).hexdigest())
+    monkeypatch.setattr("numpygpt.book.verdict.download", lambda *_: text)
+    monkeypatch.setattr("numpygpt.book.verdict.gpt2_encoding", no_text)
+    monkeypatch.setattr(f"numpygpt.book.verdict.{missing}", no_text)
+    monkeypatch.setattr(chapter5, "computed", two_figures)
+    options = ["--train"] * train + ["--data", str(tmp_path / "story.txt")] * data
+    assert main(["reproduce", "ch05", *options]) == (2 if train else 0)
+    out, err = capsys.readouterr()
+    assert "3 of 3 numbers agree" in out and "11 figures were left out" in out
+    assert "Left out because " in out and "there is no network" in out
+    assert err.count("\n") == train and ("numpygpt: --train: " in err) == train
 
 
 def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,9 @@ def chosen_command(
         parser.parse_args(words)  # help or the version, and the end
     if of := [name for name, command in commands.items() if option in options_of(command)]:
         parser.error(f"{option} comes after its command: numpygpt {' or '.join(of)} {option} ...")
-    parser.error(f"unrecognized arguments: {first}{meant(option, [*options_of(parser), *commands])}")
+    parser.error(
+        f"unrecognized arguments: {first}{meant(option, [*options_of(parser), *commands])}"
+    )
 
 
 def options_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
