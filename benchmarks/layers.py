@@ -73,14 +73,14 @@ def random(*shape: int) -> Array:
 
 def matrix_layers(B: int, T: int, C: int, H: int) -> list[dict[str, Value]]:
     """The layers that multiply matrices; attention's products count without the masked half."""
-    x = random(B, T, C)
+    x, config = random(B, T, C), GPTConfig(n_embd=C, n_head=H)
     cases: list[tuple[str, Layer, Array]] = [
         (f"Linear {C} -> {4 * C}", Linear(C, 4 * C), x),
         (f"Linear {4 * C} -> {C}", Linear(4 * C, C), random(B, T, 4 * C)),
-        (f"attention, {B}x{T}", CausalSelfAttention(C, H), x),
-        (f"attention, 1x{B * T}", CausalSelfAttention(C, H), x.reshape(1, B * T, C)),
-        ("feed-forward", FeedForward(C), x),
-        ("block", Block(GPTConfig(n_embd=C, n_head=H)), x),
+        (f"attention, {B}x{T}", CausalSelfAttention(config), x),
+        (f"attention, 1x{B * T}", CausalSelfAttention(config), x.reshape(1, B * T, C)),
+        ("feed-forward", FeedForward(config), x),
+        ("block", Block(config), x),
     ]
     rows = []
     for what, layer, x in cases:

@@ -1,5 +1,6 @@
 """The shape of a GPT, and the shapes that GPT-2 was released in."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -67,6 +68,14 @@ class GPTConfig:
                 raise ValueError(
                     f"GPTConfig: expected {name} True or False, got {getattr(self, name)!r}"
                 )
+
+    @property
+    def proj_std(self) -> float:
+        """What the last matrix of each branch starts with, as N(0, proj_std^2): 0.02 / sqrt(2 L).
+
+        Each of a GPT's 2 L branches adds to the residual stream: together no more than one would.
+        """
+        return 0.02 / math.sqrt(2 * self.n_layer)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GPTConfig":

@@ -16,7 +16,7 @@ Reference: Radford et al. 2019; the released code, openai/gpt-2 `src/model.py`.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,11 @@ from numpygpt.layers.embedding import Embedding
 from numpygpt.layers.head import Head
 from numpygpt.layers.layernorm import LayerNorm
 from numpygpt.layers.parameter import Array, Parameter
+
+if TYPE_CHECKING:
+    import tiktoken
+
+    from numpygpt.pretrained import Source
 
 
 class GPT(Layer):
@@ -139,23 +144,82 @@ class GPT(Layer):
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, dtype: npt.DTypeLike = np.float32, **changes: Any
+        cls,
+        source: str | Path,
+        dtype: npt.DTypeLike = np.float32,
+        rng: int | np.random.Generator = 0,
+        **changes: Any,
     ) -> "GPT":
-        """A GPT-2 with weights as transformers keeps them, in eval mode.
+        """A model that was trained, in eval mode.
 
-        `source` is a folder with config.json and model.safetensors, such a file in its folder, or a
-        name on the Hugging Face hub. `changes`: context_length (the first positions stay), dropout.
-        Raises CheckpointError if it is no GPT-2 or damaged, OSError if the hub cannot be asked.
+        Parameters
+        ----------
+        source : str or Path
+            A run's folder; a folder with config.json and model.safetensors, as transformers keeps a
+            GPT-2, or such a file in its folder; a name on the Hugging Face hub.
+        dtype : numpy dtype
+            Of the parameters, whatever the file's.
+        rng : int or numpy.random.Generator
+            Draws dropout's masks, should training go on.
+        **changes
+            `context_length`, at most the model's own (the first positions stay), and `dropout`.
+
+        Raises
+        ------
+        CheckpointError
+            If it is no GPT-2, or damaged; the message names the file and the reason.
+        OSError
+            If the hub cannot be asked.
         """
-        from numpygpt.pretrained import find, load_pretrained
+        from numpygpt.pretrained import open_source
 
-        return load_pretrained(find(source), dtype, **changes)
+        with open_source(source) as found:
+            return cls.filled_from(found, dtype, rng, **changes).eval()
 
-    def save_pretrained(self, folder: str | Path, dtype: str | None = None) -> None:
-        """Write, in a dtype, what transformers' GPT2LMHeadModel.from_pretrained(folder) loads."""
+    def expect_as_configured(self) -> None:
+        """Raise unless the parameters are those of the config, and so can be read from a file."""
+        here = {name: p.shape for name, p in self.named_parameters()}
+        configured = {name: p.shape for name, p in GPT(self.config, rng=None).named_parameters()}
+        for name in sorted(here.keys() | configured.keys()):
+            expected, came = configured.get(name, "none"), here.get(name, "none")
+            if expected != came:
+                raise ValueError(
+                    f"this model cannot be saved: expected {name} as its config says, {expected}, "
+                    f"got {came}; a new head or block is kept by other means (numpy.savez, say)"
+                )
+
+    @classmethod
+    def filled_from(
+        cls,
+        source: "Source",
+        dtype: npt.DTypeLike = np.float32,
+        rng: int | np.random.Generator = 0,
+        **changes: Any,
+    ) -> "GPT":
+        """As `from_pretrained`, in training mode, given what that opens."""
+        from numpygpt.pretrained import changed
+
+        stored = cls(source.config, rng=None)  # takes no memory before the file is known to fit
+        source.expect({name: p.shape for name, p in stored.named_parameters()})
+        model = cls(changed(source.config, **changes), rng=None).allocate(dtype)
+        source.fill({name: p.data for name, p in model.named_parameters()})
+        model.set_dropout_rng(np.random.default_rng(rng))
+        return model
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        dtype: str | None = None,
+        encoding: "tiktoken.Encoding | None" = None,
+    ) -> None:
+        """Write, in a dtype, what `from_pretrained` and transformers' GPT2LMHeadModel load.
+
+        With an encoding, also the tokenizer, for numpygpt and for transformers.
+        """
         from numpygpt.pretrained import save_pretrained
 
-        save_pretrained(self, folder, dtype)
+        self.expect_as_configured()
+        save_pretrained(self, folder, dtype, encoding)
 
 
 def batch_of_ids(name: str, ids: npt.ArrayLike) -> Array:

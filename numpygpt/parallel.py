@@ -11,11 +11,13 @@ Every thread takes the next block as soon as it is done with its last one, and t
 works too. A worker that the operating system never gets round to starting is cancelled, not waited
 for: on a busy machine, or in a process pinned to one core, the caller simply does all the blocks.
 
-Two rules keep results equal bit for bit, whatever the block size and the thread count: a kernel
-computes each row from that row alone (sums over rows are taken outside, by one BLAS product), and
-a kernel never calls BLAS (`@`, `dot`): concurrent BLAS calls serialise at best, and with some
-builds of OpenBLAS return wrong numbers (numpy issue 29391). Matrix products belong to the main
-thread, and BLAS threads them itself.
+Two rules keep results equal bit for bit, whatever the block size and the thread count, on the same
+kind of processor (BLAS and NumPy have other instructions, and so other roundings, for another): a
+kernel computes each row from that row alone (sums over rows are taken outside, by one BLAS
+product), and a kernel never calls BLAS (`@`, `dot`; an `einsum` of one or two arrays is NumPy's own
+loop): concurrent BLAS calls serialise at best, and with some builds of OpenBLAS return wrong
+numbers (numpy issue 29391). Matrix products belong to the calling thread, and BLAS threads them
+itself.
 
 A third thing is about the two kinds of threads together. OpenBLAS's threads wait for their next
 product by spinning, for some 20 ms, and so hold the very cores that elementwise work could have: a

@@ -14,7 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from numpygpt.files.checkpoint import CHECKPOINT, load_run, resume_run
+from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.training.saved import load_run, resume_run
 
 KILLS, STEPS = 50, 1500
 SHAPE = "--context-length 16 --n-embd 24 --n-head 2 --n-layer 2 --dropout 0.2"

@@ -1,6 +1,8 @@
 """Texts, their split, windows, and the loss on what was held out."""
 
 import math
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 from numpygpt import GPT, GPTConfig
 from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding
-from numpygpt.training.data import Data, Text, held_out_loss, read_text, split_text
+from numpygpt.training.data import Data, Text, held_out_loss, opening, read_text, split_text
 
 TEXT = "".join(chr(ord("a") + i * i % 26) for i in range(500))
 
@@ -35,18 +37,79 @@ def test_a_text_knows_its_file_and_its_contents(tmp_path: Path) -> None:
     path.write_text(TEXT)
     text = Text.load(path, None)
     assert (text.train, text.held_out) == (TEXT[:450], TEXT[450:])
-    assert text.prompt == TEXT[450:482] and text.file == str(path.resolve())
+    assert text.prompt == TEXT[450:482]  # no words in it
+    assert text.file == str(path.resolve())
     path.write_text(TEXT[:-1] + "!")
     assert Text.load(path, "x").sha256 != text.sha256
     moved = Text(text.train + text.held_out[:1], text.held_out[1:], "", text.file)
     assert moved.sha256 != text.sha256  # the same characters, cut elsewhere
 
 
-def test_the_stories_are_many_and_held_out_ones_are_at_the_end() -> None:
+def test_the_built_in_text_is_always_the_same() -> None:
     text = Text.load(None, None)
     assert text.file is None
-    assert text.train.count(END_OF_TEXT) == 9 * text.held_out.count(END_OF_TEXT)
-    assert text.held_out.endswith(END_OF_TEXT) and text.prompt in text.held_out
+    assert text.sha256 == "e4bfa809c49379aaaa8a4c8712ed0c25c242869ce27e8988520e559e7417680e"
+    assert text.train.count(END_OF_TEXT) == 10_800 and text.held_out.count(END_OF_TEXT) == 1200
+    assert text.held_out.endswith(END_OF_TEXT)
+    assert text.prompt == "One cold afternoon, Sam"
+    assert text.held_out.split(END_OF_TEXT)[-2].startswith(text.prompt + " ")
+    assert Text.load(None, "").prompt == ""  # a new story
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ort\nThe cat sat on the mat.\nMore.", "The cat sat on the mat."),
+        ("ort\n\n  The cat sat on the mat in the house.\n", "The cat sat on the mat in the"),
+        ("ort\n" + "x" * 40, "x" * 32),
+        ("ort\n" + "x" * 32 + " y", "x" * 32),
+        ("ing of the one line that there is", "of the one line that there is"),
+        ("ory.<|endoftext|>One day, Sam went.<|endoftext|>", "One day, Sam went."),
+        ("\u4e00" * 50, "\u4e00" * 32),
+        ("ort\r\nWindows\r\n", "Windows"),
+        ("end", "end"),
+        (" \n \n", ""),
+        ("", ""),
+    ],
+)
+def test_a_sample_begins_with_a_lines_first_words(text: str, words: str) -> None:
+    assert opening(text) == words
+
+
+def test_a_text_without_documents_is_never_begun_with_their_mark(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("The cat sat on the mat.\n" * 20)
+    assert Text.load(path).prompt == Text.load(path, "").prompt == "The cat sat on the mat."
+    assert Text.load(path, "A dog").prompt == "A dog"
+    path.write_text("The cat sat.\n" + " \n" * 20)
+    assert Text.load(path).prompt == "The cat sat."  # nothing but blanks is held out
+    path.write_text("The cat sat on the mat.<|endoftext|>" * 20)
+    assert Text.load(path, "").prompt == ""
+    assert Text.load(path).prompt == "The cat sat on the mat."
+
+
+def test_a_home_folder_and_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "text").write_text(TEXT)
+    assert Text.load("~/text").file == str((tmp_path / "text").resolve())
+    with pytest.raises(ValueError, match="the name of a file or a folder, got ''"):
+        Text.load("")
+
+
+def test_a_pipe_is_read_and_not_taken_for_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(TEXT,))
+    writer.start()
+    text = Text.load(pipe)
+    writer.join()
+    assert text.train + text.held_out == TEXT and text.file == str(pipe)
+    read, write = os.pipe()
+    os.write(write, TEXT.encode())
+    os.close(write)
+    text = Text.load(f"/dev/fd/{read}")
+    os.close(read)
+    assert text.train + text.held_out == TEXT and text.file == f"/dev/fd/{read}"
 
 
 def test_targets_are_the_next_tokens() -> None:
@@ -82,13 +145,16 @@ def test_bits_per_byte() -> None:
 
 @pytest.mark.parametrize("B", [1, 4, 100])
 def test_held_out_loss_is_the_mean_over_windows_side_by_side(B: int) -> None:
-    model = GPT(GPTConfig(257, 7, 12, 2, 1, dropout=0.5), rng=1)
+    model = GPT(GPTConfig(257, 7, 15, 3, 2, dropout=0.5), rng=1)
     data = Data.encode(byte_encoding(), TEXT, TEXT[:80])
     windows = [data.held_out[i : i + 8].astype(int) for i in range(0, 77, 7)]
     model.eval()
     losses = [model.loss(w[None, :-1], w[None, 1:]) for w in windows]
     model.train()
-    assert held_out_loss(model, data, B) == pytest.approx(np.mean(losses), rel=1e-6)
+    told: list[tuple[int, int]] = []
+    loss = held_out_loss(model, data, B, progress=lambda *of: told.append(of))
+    assert loss == pytest.approx(np.mean(losses), rel=1e-6)
+    assert told == [(min(i + B, 11) * 7, 77) for i in range(0, 11, B)]
     assert model.training
     first = held_out_loss(model, data, 2, max_batches=3)
     assert first == pytest.approx(np.mean(losses[:6]), rel=1e-6)

@@ -1,5 +1,6 @@
 """Sliding-window evaluation against an oracle that asks for one token at a time."""
 
+import io
 import math
 import re
 
@@ -10,6 +11,7 @@ from numpygpt.config import GPTConfig
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding, encode_text
+from numpygpt.training import evaluation
 from numpygpt.training.evaluation import evaluate, report, windows
 
 T = 8
@@ -60,9 +62,28 @@ def test_windows_cover_each_prediction_once_with_enough_before(n: int, stride: i
     assert all(before >= T - stride for at, before in turns if at >= T)
 
 
-def test_a_smaller_stride_gives_more_context(model: GPT) -> None:
-    scores = {stride: evaluate(model, byte_encoding(), TEXT, stride).nats for stride in (1, T)}
-    assert scores[1] != scores[T]
+def test_a_smaller_stride_gives_more_context() -> None:
+    """A later prediction of stride s sees from T - s to T - 1 tokens before it: by their mean."""
+    means = []
+    for stride in (T, 5, 4, 2, 1):
+        seen = []
+        for start, scored in windows(80, T, stride):
+            end = min(start + T, 80)
+            seen += [at - start for at in range(end - scored, end)]
+        means.append(float(np.mean(seen[T:])))
+        assert means[-1] == pytest.approx(T - 1 - (stride - 1) / 2, abs=0.1)
+    assert means == sorted(means) and len(set(means)) == len(means)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_windows_that_run_in_several_batches(
+    model: GPT, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "BATCH_TOKENS", 5 * T)
+    sizes = [len(starts) for _, starts in evaluation.batches(len(TEXT), T, stride)]
+    assert max(sizes) == 5 and len(sizes) > 3
+    score = evaluate(model, byte_encoding(), TEXT, stride)
+    assert score.nats == pytest.approx(math.fsum(naive_nats(model, TEXT, stride)), rel=1e-12)
 
 
 def test_mode_is_kept_and_progress_ends_at_the_end(model: GPT) -> None:
@@ -94,3 +115,23 @@ def test_the_report_names_every_number(model: GPT, capsys: pytest.CaptureFixture
         rf"{score.bits_per_byte:.4f} bits a byte; 59 tokens, 59 bytes, \d+\.\d s\n",
         capsys.readouterr().out,
     )
+
+
+def test_a_long_report_gives_signs_of_life(
+    model: GPT, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "BATCH_TOKENS", T)
+    monkeypatch.setattr("numpygpt.training.progress.SILENCE", 0.0)
+    report(model, byte_encoding(), TEXT, T)  # stderr is no terminal here
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [f"{done} of 59 tokens" for done in [*range(8, 59, 8), 59]]
+    assert out.count("\n") == 1
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()])
+def test_a_report_needs_no_stderr(
+    stream: object, model: GPT, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", stream)
+    report(model, byte_encoding(), "x", 1)
+    assert capsys.readouterr().out.count("\n") == 1

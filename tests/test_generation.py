@@ -11,7 +11,7 @@ from numpygpt import GPT, GPTConfig, generate
 from numpygpt.generation import draw, probabilities, stream
 from numpygpt.layers import Head, Parameter
 
-CONFIG = GPTConfig(vocab_size=13, context_length=8, n_embd=6, n_head=2, n_layer=2)
+CONFIG = GPTConfig(vocab_size=13, context_length=8, n_embd=6, n_head=2, n_layer=3)
 
 
 def small_gpt(seed: int = 0) -> GPT:
@@ -107,6 +107,38 @@ def test_probabilities_against_a_plain_oracle(
     np.testing.assert_allclose(
         probabilities(z[None], temperature, k, p)[0], expected, rtol=1e-9, atol=1e-12
     )
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 10**6), k=st.integers(1, 12) | st.none(), p=st.floats(0.05, 1.0) | st.none()
+)
+def test_each_row_has_its_own_threshold(seed: int, k: int | None, p: float | None) -> None:
+    """As when it is alone: rows of other sizes, and in another order."""
+    rng = np.random.default_rng(seed)
+    logits = rng.standard_normal((4, 12)) * np.array([[0.1], [1], [5], [30]]) + [
+        [0],
+        [9],
+        [-9],
+        [3],
+    ]
+    together = probabilities(logits, 0.7, k, p)
+    alone = np.concatenate([probabilities(row[None], 0.7, k, p) for row in logits])
+    np.testing.assert_array_equal(together, alone)
+    assert len({tuple(np.argsort(row)) for row in logits}) == 4
+
+
+def test_the_defaults_of_stream_and_generate() -> None:
+    model = small_gpt(3)
+    model.flat.data[...] /= 2
+    plain = generate(model, [[1, 2]])
+    named = generate(model, [[1, 2]], 50, 1.0, None, None, None, 0, True, None)
+    streamed = np.stack(list(stream(model, [[1, 2]])), axis=1)
+    np.testing.assert_array_equal(plain, named)
+    np.testing.assert_array_equal(plain[:, 2:], streamed)
+    assert plain.shape == (1, 52)
+    assert (plain != generate(model, [[1, 2]], rng=1)).any()
+    assert (plain != generate(model, [[1, 2]], temperature=0.5)).any()
 
 
 def test_draw_follows_the_probabilities_and_never_takes_an_impossible_token() -> None:
@@ -261,7 +293,7 @@ def test_only_ids_of_the_tokenizer_are_drawn(options: dict[str, float]) -> None:
     cut = model.view()  # the same model with a head of two tokens
     cut.head = Head(Parameter(2, 6)).initialize(0, np.float64)
     cut.head.W.data[...] = model.head.W.data[:2]
-    cut.config = GPTConfig(2, 8, 6, 2, 2)
+    cut.config = GPTConfig(2, 8, 6, 2, 3)
     expected = generate(cut, prompts, 20, **options)  # type: ignore[arg-type]
     np.testing.assert_array_equal(ids, expected)
 

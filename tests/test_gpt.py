@@ -24,7 +24,7 @@ from numpygpt.layers import Head, Parameter
 from numpygpt.layers.parameter import Array
 from numpygpt.training.optim import AdamW, clip_scale, grad_norm
 
-B, T, H, D, V, L = 2, 5, 3, 7, 11, 2
+B, T, H, D, V, L = 2, 5, 3, 7, 11, 4
 C = H * D
 CONFIG = GPTConfig(V, 9, C, H, L)
 UNTIED = GPTConfig(V, 9, C, H, L, qkv_bias=False, tie_weights=False)
@@ -266,8 +266,11 @@ def test_dropout_drops_in_training_only() -> None:
 # -- first values ---------------------------------------------------------------------------------
 
 
-def test_first_values_are_gpt2s_own() -> None:
-    model = GPT(GPTConfig(vocab_size=300, context_length=100, n_embd=96, n_head=4, n_layer=8))
+@pytest.mark.parametrize("tied", [True, False])
+def test_first_values_are_gpt2s_own(tied: bool) -> None:
+    config = GPTConfig(300, 100, n_embd=96, n_head=4, n_layer=8, tie_weights=tied)
+    model = GPT(config)
+    assert ("head.W" in dict(model.named_parameters())) != tied
     expected = {"norm": 0.0, "b": 0.0, "bias": 0.0, "gain": 0.0, "proj.W": 0.02 / math.sqrt(16)}
     for name, p in model.named_parameters():
         kind = "proj.W" if name.endswith("proj.W") else name.split(".")[-1]
@@ -301,7 +304,7 @@ def test_an_untrained_model_knows_nothing(tied: bool) -> None:
 def test_the_first_losses_of_a_training_run() -> None:
     """Pinned: whoever changes the math, or the order of the random draws, must say so here."""
     rng = np.random.default_rng(1)
-    model = GPT(GPTConfig(V, T, C, H, L, dropout=0.1), rng, np.float64)
+    model = GPT(GPTConfig(V, T, C, H, 2, dropout=0.1), rng, np.float64)
     optimizer = AdamW(model, lr=1e-2, betas=(0.9, 0.95), weight_decay=0.1)
     ids, targets = data()
     losses = []
@@ -405,11 +408,11 @@ def test_bad_dlogits(change: Callable[[Array], Any], came: str) -> None:
 def test_bad_caches() -> None:
     model = make().eval()
     ids, _ = data()
-    with pytest.raises(ValueError, match=r"one cache a block, 2, for B = 2 .* got 2 for 3"):
+    with pytest.raises(ValueError, match=r"one cache a block, 4, for B = 2 .* got 4 for 3"):
         model.forward(ids, model.new_caches(3))
-    with pytest.raises(ValueError, match=r"one cache a block, 2, .* got 1 for 2"):
+    with pytest.raises(ValueError, match=r"one cache a block, 4, .* got 1 for 2"):
         model.forward(ids, model.new_caches(2)[:1])
-    with pytest.raises(ValueError, match=r"one cache a block, 2, .* got 0 for none"):
+    with pytest.raises(ValueError, match=r"one cache a block, 4, .* got 0 for none"):
         model.forward(ids, [])
     with pytest.raises(ValueError, match=r"caches are for eval mode .* call eval\(\)"):
         model.train().forward(ids, model.new_caches(2))

@@ -17,7 +17,8 @@ from numpygpt import parallel
 from numpygpt.config import GPTConfig
 from numpygpt.gradcheck import check_layer
 from numpygpt.gradcheck.oracles import draw_parameters
-from numpygpt.gradcheck.table import HeadLoss, TiedHead
+from numpygpt.gradcheck.subject import Loss
+from numpygpt.gradcheck.table import TiedHead
 from numpygpt.layers import (
     GELU,
     Block,
@@ -47,15 +48,15 @@ CASES: dict[str, Callable[[], Layer]] = {
     "GELU": lambda: GELU(),
     "Dropout": lambda: Dropout(0.3),
     "Dropout 0": lambda: Dropout(0.0),
-    "Attention": lambda: CausalSelfAttention(C, H),
-    "Attention, no bias": lambda: CausalSelfAttention(C, H, qkv_bias=False),
-    "Attention, dropout": lambda: CausalSelfAttention(C, H, 0.3),
-    "FeedForward": lambda: FeedForward(C),
+    "Attention": lambda: CausalSelfAttention(GPTConfig(V, T, C, H, 1)),
+    "Attention, no bias": lambda: CausalSelfAttention(GPTConfig(V, T, C, H, 1, qkv_bias=False)),
+    "Attention, dropout": lambda: CausalSelfAttention(GPTConfig(V, T, C, H, 1, dropout=0.3)),
+    "FeedForward": lambda: FeedForward(GPTConfig(V, T, C, H, 1)),
     "Block": lambda: Block(GPTConfig(V, T, C, H, 1)),
     "Block, dropout": lambda: Block(GPTConfig(V, T, C, H, 1, dropout=0.3)),
     "Head": lambda: Head(Parameter(V, C)),
     "TiedHead": lambda: TiedHead(V, C),
-    "Head.loss": lambda: HeadLoss(Head(Parameter(V, C)), _ids(B, T)),
+    "Head.loss": lambda: Loss(Head(Parameter(V, C)), _ids(B, T)),
 }
 every_layer = pytest.mark.parametrize("case", CASES)
 
@@ -289,7 +290,7 @@ def naive_embedding(layer: Any, ids: Array) -> Array:
 def naive_loss(layer: Any, x: Array) -> Array:
     losses = []
     for at in np.ndindex(*x.shape[:-1]):
-        z = layer.head.W.data @ x[at]
+        z = layer.layer.W.data @ x[at]
         losses.append(math.log(sum(math.exp(one - z.max()) for one in z)) + z.max())
         losses[-1] -= z[layer.targets[at]]
     return np.asarray(math.fsum(losses) / len(losses))
@@ -336,7 +337,7 @@ def test_blocks_of_queries_change_nothing(
 
 def test_weights_that_are_dropped_are_not_renormalised() -> None:
     """With v = 1 everywhere, o is the sum of the kept weights / (1 - p)."""
-    layer = CausalSelfAttention(C, H, 0.5).initialize(0, np.float64)
+    layer = CausalSelfAttention(GPTConfig(V, T, C, H, 1, dropout=0.5)).initialize(0, np.float64)
     layer.flat.data[...] = 0  # all scores equal: P[t,s] = 1/(t+1)
     assert layer.qkv.b is not None
     layer.qkv.b.data[2 * C :] = 1
@@ -371,7 +372,7 @@ def test_a_cache_changes_nothing(chunks: tuple[int, ...], monkeypatch: pytest.Mo
 
 
 def test_the_named_matrices_are_views_of_one() -> None:
-    layer = CausalSelfAttention(C, H).initialize()
+    layer = CausalSelfAttention(GPTConfig(V, T, C, H, 1)).initialize()
     layer.W_k[...] = 5
     assert (layer.qkv.W.data[:, C : 2 * C] == 5).all() and not (layer.W_q == 5).any()
     stacked = np.concatenate([layer.W_q, layer.W_k, layer.W_v], 1)
@@ -431,7 +432,37 @@ def test_huge_logits_do_not_overflow(dtype: Any) -> None:
     assert np.isfinite(layer.backward()).all() and np.isfinite(layer.W.grad).all()
 
 
+def test_without_dropout_x_itself_comes_back_and_nothing_is_drawn() -> None:
+    class Never:
+        def random(self, *args: Any, **options: Any) -> Array:
+            raise AssertionError("drawn")
+
+    x, dy = np.ones((B, T, C)), np.ones((B, T, C))
+    for layer in (Dropout(0.0, Never()), Dropout(0.5, Never()).eval()):
+        assert layer.forward(x) is x
+    off = Dropout(0.0, Never())
+    off.forward(x)
+    assert off.backward(dy) is dy
+    with pytest.raises(AssertionError, match="drawn"):
+        Dropout(0.5, Never()).forward(x)
+
+
 # -- parameters -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_first_values_have_the_mean_and_the_spread_that_were_asked_for(dtype: Any) -> None:
+    class Own(Layer):
+        def __init__(self) -> None:
+            self.W, self.b = Parameter(300, 200, mean=5.0, std=0.25), Parameter(7, mean=-3.0)
+
+    own = Own().initialize(4, dtype)
+    assert own.W.data.dtype == own.b.data.dtype == dtype
+    assert own.W.data.mean() == pytest.approx(5.0, abs=0.005)
+    assert own.W.data.std() == pytest.approx(0.25, rel=0.02)
+    assert (own.b.data == -3).all()
+    again, other = Own().initialize(4, dtype), Own().initialize(5, dtype)
+    assert np.array_equal(again.W.data, own.W.data) and (other.W.data != own.W.data).any()
 
 
 def _weight() -> Parameter:
@@ -582,7 +613,7 @@ def test_parts_of_a_model_can_ask_for_their_own_array_in_turn() -> None:
 def test_another_dtype_or_no_values_are_named_when_gathered() -> None:
     block = Block(GPTConfig(V, T, C, H, 1)).initialize(0)
     block.norm2.initialize(1, np.float64)
-    with pytest.raises(ValueError, match=r"norm2.gain: expected float32 .* got float64"):
+    with pytest.raises(TypeError, match=r"one dtype, got .*dtype\('float64'\): 'norm2.bias'"):
         _ = block.flat
     block.norm2 = LayerNorm(C)
     with pytest.raises(AttributeError, match=r"Parameter of shape \(21,\) has no values yet"):
@@ -596,7 +627,7 @@ def test_parameters_in_lists_tuples_and_dicts_are_found() -> None:
             self.rest = {"b": {"c": (LayerNorm(5),)}}
 
     own = Own().initialize(0)
-    names = ["parts.0.0.W", "parts.0.0.b", "parts.0.1.a", "rest.b.c.0.gain", "rest.b.c.0.bias"]
+    names = ["parts.0.1.a", "parts.0.0.W", "parts.0.0.b", "rest.b.c.0.gain", "rest.b.c.0.bias"]
     assert [name for name, _ in own.named_parameters()] == names
     view = own.view()
     assert [p for _, p in view.named_parameters()] == [p for _, p in own.named_parameters()]
@@ -700,12 +731,10 @@ def test_a_layer_that_is_dropped_is_freed_at_once() -> None:
         (lambda: Embedding(5, 4).initialize().forward(np.array([1.0])), TypeError,
          "Embedding: expected whole-number ids, got dtype float64"),
         (lambda: Linear(4, 3).forward(np.ones((2, 4), "f")), AttributeError,
-         r"the Parameter of shape \(4, 3\) has no values yet: call initialize\(\)"),
+         r"Parameter of shape \(4, 3\) has no values yet: call initialize\(\)"),
         (lambda: Linear(4, 3).initialize(dtype=np.int64), TypeError,
          "expected parameters of float32, float64, complex64, complex128, got int64"),
         (lambda: Linear(4, 3).initialize(dtype=np.float16), TypeError, "float32, .*, got float16"),
-        (lambda: CausalSelfAttention(10, 3), ValueError,
-         "CausalSelfAttention: expected C divisible by H, got C=10, H=3"),
         (lambda: Dropout(1.0), ValueError, "Dropout: expected 0 <= p < 1, got 1.0"),
         (lambda: Dropout(-0.1), ValueError, "Dropout: expected 0 <= p < 1, got -0.1"),
     ],
@@ -725,7 +754,7 @@ def test_errors_say_what_was_expected_and_what_came(
        seed=st.integers(0, 2**32 - 1), dropout=st.sampled_from([0.0, 0.4]))  # fmt: skip
 def test_attention_of_any_shape(b: int, t: int, h: int, d: int, seed: int, dropout: float) -> None:
     rng = np.random.default_rng(seed)
-    layer = CausalSelfAttention(h * d, h, dropout)
+    layer = CausalSelfAttention(GPTConfig(V, t, h * d, h, 1, dropout=dropout))
     report = check_layer(layer, rng.standard_normal((b, t, h * d)), rng, entries=15)
     assert report.passed, str(report)
 
@@ -751,4 +780,4 @@ def test_embedding_and_head_of_any_shape(shape: list[int], v: int, c: int, seed:
     assert check_layer(Head(Parameter(v, c)), x, rng, entries=15).passed
     assert check_layer(Linear(c, v), x, rng, entries=15).passed
     if v > 1:  # the loss of the only token there is, is 0
-        assert check_layer(HeadLoss(Head(Parameter(v, c)), ids), x, rng, dy=1.0, entries=15).passed
+        assert check_layer(Loss(Head(Parameter(v, c)), ids), x, rng, dy=1.0, entries=15).passed

@@ -148,7 +148,7 @@ def test_what_is_no_model_is_named() -> None:
 
 
 def test_parameters_that_were_replaced_since_are_refused() -> None:
-    layer = FeedForward(3).initialize(0)
+    layer = FeedForward(GPTConfig(n_embd=3, n_head=1)).initialize(0)
     optimizer = AdamW(layer)
     layer.fc.initialize(1)  # the same parameters, elsewhere
     layer.fc.W.add_grad(np.ones((3, 12), np.float32))

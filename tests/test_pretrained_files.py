@@ -1,6 +1,8 @@
 """Files as transformers writes them: every variant that is read, and everything that is refused."""
 
+import errno
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +15,19 @@ pytest.importorskip("safetensors", reason="needs the extra [hf]")
 
 from safetensors.numpy import load_file, save_file
 
+import numpygpt
 from numpygpt.config import GPTConfig
 from numpygpt.files.whole import CheckpointError
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.layers.parameter import Array
-from numpygpt.pretrained.fine_tune import starting_point
-from numpygpt.pretrained.tokenizer import _characters
+from numpygpt.pretrained import load_tokenizer
+from numpygpt.pretrained.layout import names
+from numpygpt.text.gpt2_form import BYTES
+from numpygpt.text.tokenizer import byte_encoding, encode_text
+from numpygpt.training.fine_tune import starting_point
+from numpygpt.training.optim import AdamW
+from numpygpt.training.saved import load_run, load_with_tokenizer, resume_run, save_run
 
 CONFIG = GPTConfig(11, 9, 21, 3, 2)
 IDS = np.array([[1, 5, 10, 0, 5], [3, 3, 7, 2, 9]])
@@ -141,6 +149,74 @@ def test_with_and_without_prefix_and_with_old_masks(model: GPT, folder: Path, pr
     assert_equal(model, GPT.from_pretrained(folder))
 
 
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod.", "model."])
+@pytest.mark.parametrize("inner", ["", "transformer."])
+def test_what_compiled_or_distributed_training_puts_before_names(
+    folder: Path, model: GPT, prefix: str, inner: str
+) -> None:
+    def change(tensors: dict[str, Array]) -> None:
+        for name in list(tensors):
+            tensors[prefix + inner + name.removeprefix("transformer.")] = tensors.pop(name)
+
+    rewrite(folder, change)
+    assert_equal(model, GPT.from_pretrained(folder))
+
+
+def test_a_prefix_is_none_inside_a_name(folder: Path) -> None:
+    def change(tensors: dict[str, Array]) -> None:
+        tensors["h.module.ln_f.bias"] = tensors.pop("transformer.ln_f.bias")
+
+    rewrite(folder, change)
+    with pytest.raises(CheckpointError, match=r"the tensor ln_f.bias is missing"):
+        GPT.from_pretrained(folder)
+
+
+def test_settings_that_do_not_say_whose_they_are(folder: Path, model: GPT) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    for gone in (["model_type"], ["architectures"]):
+        for name in gone:
+            del config[name]
+        (folder / "config.json").write_text(json.dumps(config))
+        assert_equal(model, GPT.from_pretrained(folder))
+    del config["n_head"]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        CheckpointError, match=r"config\.json: expected model_type 'gpt2', got None"
+    ):
+        GPT.from_pretrained(folder)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 548105171\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", WEIGHTS, "tokenizer.json", "vocab.json", "merges.txt"]
+)
+def test_a_pointer_of_git_lfs_is_named_as_the_cause(folder: Path, name: str) -> None:
+    (folder / "vocab.json").write_text("{}")
+    (folder / "merges.txt").write_text("")
+    (folder / name).write_text(POINTER)
+    load = load_tokenizer if name not in ("config.json", WEIGHTS) else GPT.from_pretrained
+    with pytest.raises(CheckpointError, match=rf"{name}: expected the file itself, got git-LFS's"):
+        load(folder)
+
+
+def test_a_runs_pointer_of_git_lfs_is_named_as_the_cause(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.npz").write_text(POINTER)
+    for load in (load_run, resume_run, GPT.from_pretrained, load_tokenizer):
+        with pytest.raises(CheckpointError, match=r"npz: expected the file itself, got git-LFS's"):
+            load(tmp_path)
+
+
+def test_a_home_is_where_it_is(model: GPT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    model.save_pretrained("~/saved")
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+    for source in ("~/saved", Path("~/saved"), f"~/saved/{WEIGHTS}"):
+        assert_equal(model, GPT.from_pretrained(source))
+
+
 def test_a_repeated_head_is_tied_and_another_one_is_not(model: GPT, folder: Path) -> None:
     embedding = model.token_embedding.W.data.copy()
     rewrite(folder, lambda tensors: tensors.update({"lm_head.weight": embedding}))
@@ -212,7 +288,8 @@ def test_different_dropouts_are_reported(folder: Path) -> None:
     ("changes", "reason"),
     [
         ({"model_type": "llama"}, "expected model_type 'gpt2', got 'llama'"),
-        ({"model_type": None, "training": {}}, "read with --run"),
+        ({"model_type": None, "n_head": None}, "n_head"),
+        ({"model_type": None, "architectures": ["GPTJForCausalLM"]}, "got None with .*GPTJ"),
         ({"activation_function": "relu"}, "activation_function 'gelu_new' or .* got 'relu'"),
         ({"layer_norm_epsilon": 1e-6}, "expected layer_norm_epsilon 1e-05, got 1e-06"),
         ({"scale_attn_weights": False}, "expected scale_attn_weights True, got False"),
@@ -238,13 +315,13 @@ def test_other_architectures_are_refused(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"n_layer": 3}, r"h\.2\.ln_1\.weight of shape \(21,\) is missing"),
-        ({"n_layer": 1 << 30}, r"h\.2\.ln_1\.weight of shape \(21,\) is missing"),
+        ({"n_layer": 3}, r"the tensor h\.2\.ln_1\.weight is missing"),
+        ({"n_layer": 1 << 30}, r"the tensor h\.2\.ln_1\.weight is missing"),
         ({"n_layer": 1}, r"no tensor 'h\.1\.attn\.c_attn\.bias', .* \(and 7 more\)"),
         ({"vocab_size": 12}, r"wte\.weight: expected shape \(12, 21\), got \(11, 21\)"),
         ({"n_positions": 1 << 30}, r"wpe\.weight: expected shape \(1073741824, 21\)"),
         ({"n_embd": 42}, r"wte\.weight: expected shape \(11, 42\), got \(11, 21\)"),
-        ({"tie_word_embeddings": False}, r"lm_head\.weight of shape \(11, 21\) is missing"),
+        ({"tie_word_embeddings": False}, r"the tensor lm_head\.weight is missing"),
     ],
 )
 def test_tensors_that_do_not_fit_the_settings_are_refused(
@@ -365,7 +442,7 @@ def test_truncated_files_are_refused(folder: Path, left: int) -> None:
 
 
 def test_no_file_no_folder_no_config(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"config\.json: cannot be read: No such file"):
+    with pytest.raises(CheckpointError, match=r"expected config\.json and model\.saf.* run's chec"):
         GPT.from_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="expected a folder, a file or a model's name"):
         GPT.from_pretrained(tmp_path / "none")
@@ -412,13 +489,98 @@ def test_a_failed_write_keeps_the_old_file(
     assert len(list(folder.iterdir())) == 2
 
 
+@pytest.mark.parametrize("name", ["new", "new/inner/most"])
+@pytest.mark.parametrize("old", [False, True])
+def test_a_failed_first_write_leaves_no_folder(
+    model: GPT, tmp_path: Path, name: str, old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And takes away none that was there before."""
+
+    def fail(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if old:
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_pretrained(tmp_path / name)
+    assert (tmp_path / name).exists() == old
+    assert [path.name for path in tmp_path.rglob("*")] == (name.split("/") if old else [])
+
+
+# -- a run's folder, like any other ---------------------------------------------------------------
+
+
+def test_a_run_is_loaded_like_any_other(tmp_path: Path) -> None:
+    config = GPTConfig(300, 9, 24, 3, 2, dropout=0.25, qkv_bias=False, tie_weights=False)
+    model = make(config)
+    save_run(tmp_path, model, byte_encoding(), {"step": 1}, AdamW(model))
+    loaded = GPT.from_pretrained(tmp_path, np.float64)
+    assert loaded.config == config and not loaded.training
+    assert loaded.flat.data.dtype == np.float64
+    assert_equal(model, loaded)
+    short, encoding = load_with_tokenizer(str(tmp_path), context_length=4, dropout=0.0)
+    assert (short.config.context_length, short.config.dropout) == (4, 0.0)
+    np.testing.assert_array_equal(short.forward(IDS[:, :4]), model.forward(IDS[:, :4]))
+    assert encoding.n_vocab == 257  # fewer than the model: callers draw below it
+    with pytest.raises(ValueError, match="context_length at most 9"):
+        GPT.from_pretrained(tmp_path, context_length=10)
+    tuned, _ = starting_point(str(tmp_path), {"dropout": 0.5}, None)
+    assert tuned.config.dropout == 0.5
+
+
+def test_a_run_can_be_given_on(tmp_path: Path) -> None:
+    """Saved with its tokenizer, it is what it was."""
+    model = make(GPTConfig(300, 9, 24, 3, 2))
+    save_run(tmp_path, model, byte_encoding(), {})
+    run, encoding = load_with_tokenizer(tmp_path)
+    run.save_pretrained(tmp_path / "given", encoding=encoding)
+    again, same = load_with_tokenizer(tmp_path / "given")
+    assert_equal(model, again)
+    assert same.n_vocab == 257
+    assert encode_text(same, "é the").tolist() == encode_text(byte_encoding(), "é the").tolist()
+    assert json.loads((tmp_path / "given" / "config.json").read_text())["eos_token_id"] == 256
+
+
+@pytest.mark.parametrize("kind", ["run", "pretrained"])
+def test_dropout_after_loading_is_drawn_from_a_seed(tmp_path: Path, kind: str) -> None:
+    model = make(GPTConfig(300, 9, 24, 3, 2, dropout=0.5))
+    if kind == "run":
+        save_run(tmp_path, model, byte_encoding(), {})
+    else:
+        model.save_pretrained(tmp_path)
+
+    def loss(*rng: Any) -> float:
+        return GPT.from_pretrained(tmp_path, np.float32, *rng).train().loss(IDS, IDS)
+
+    assert loss() == loss() == loss(0) == loss(np.random.default_rng(0))
+    assert loss(1) == loss(1) != loss(0)
+
+
+def test_a_table_of_names_is_the_models(tmp_path: Path) -> None:
+    for tie in (True, False):
+        config = GPTConfig(11, 9, 21, 3, 2, tie_weights=tie)
+        ours = {ours for _, ours in names(config)}
+        assert ours == {name for name, _ in GPT(config, None).named_parameters()}
+
+
+@pytest.mark.parametrize("package", ["files", "pretrained"])
+def test_files_know_no_model(package: str) -> None:
+    """Imports run one way: gpt.py asks them, and they import it for its type alone."""
+    for path in (Path(numpygpt.__file__).parent / package).glob("*.py"):
+        text = path.read_text().replace("if TYPE_CHECKING:\n    from numpygpt.gpt import GPT\n", "")
+        for above in ("gpt", "generation", "training", "gradcheck", "cli"):
+            assert f"from numpygpt.{above} " not in text, path
+            assert f"from numpygpt.{above}." not in text, path
+
+
 # -- fine-tuning ----------------------------------------------------------------------------------
 
 
 def test_fine_tuning_starts_from_the_weights(folder: Path) -> None:
     model = GPT(GPTConfig(257, 9, 12, 3, 1), 5)
     model.save_pretrained(folder)
-    ids = {token: i for i, token in enumerate([*_characters(), "<|endoftext|>"])}
+    ids = {token: i for i, token in enumerate([*BYTES, "<|endoftext|>"])}
     (folder / "vocab.json").write_text(json.dumps(ids))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     tuned, encoding = starting_point(str(folder), {"context_length": 4, "dropout": 0.5}, None)

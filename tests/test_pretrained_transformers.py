@@ -82,7 +82,7 @@ def test_logits_loss_and_every_gradient_agree(
     ours.backward()
     gradients = {name.removeprefix("transformer."): p.grad for name, p in model.named_parameters()}
     parameters = dict(ours.named_parameters())
-    for name, our_name, _ in layout.tensors(ours.config):
+    for name, our_name in layout.names(ours.config):
         # The key bias has gradient 0, so errors are measured against the whole bias's largest.
         error = relative_error(parameters.pop(our_name).grad, gradients.pop(name).numpy())
         assert error < tolerance, name
@@ -122,7 +122,7 @@ def test_half_precision_means_the_same_numbers_to_both(dtype: str, tmp_path: Pat
     )
     parameters = dict(ours.named_parameters())
     state, wide_state = narrow.state_dict(), wide.to(getattr(torch, dtype)).state_dict()
-    for name, our_name, _ in layout.tensors(ours.config):
+    for name, our_name in layout.names(ours.config):
         full = "transformer." + name
         expected = model.state_dict()[full].float().numpy()
         np.testing.assert_array_equal(parameters[our_name].data, expected, err_msg=name)

@@ -2,26 +2,39 @@
 
 import csv
 import errno
+import io
 import os
 import resource
+import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from numpygpt import GPT, GPTConfig, generate
 from numpygpt.cli import main
-from numpygpt.files.checkpoint import CHECKPOINT, load_run, resume_run
+from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.files.whole import CheckpointError
 from numpygpt.layers.parameter import Array
+from numpygpt.text.tokenizer import byte_encoding
 from numpygpt.training import folder as folders
-from numpygpt.training.loop import Trainer
+from numpygpt.training.data import Data, Text, held_out_loss
+from numpygpt.training.loop import TrainConfig, Trainer
+from numpygpt.training.progress import LiveLine
+from numpygpt.training.report import judge_stories
 from numpygpt.training.run import Run
+from numpygpt.training.saved import load_run, resume_run
+from numpygpt.training.stop import STOPPING
 
-SHAPE = "--context-length 8 --n-embd 12 --n-head 2 --n-layer 2 --dropout 0.2"
-OPTIONS = f"--tokenizer bytes {SHAPE} --batch-size 3 --accumulate 2 --warmup 3 --eval-every 4"
+SHAPE = "--context-length 8 --n-embd 12 --n-head 3 --n-layer 2 --dropout 0.2"
+OPTIONS = f"--tokenizer bytes {SHAPE} --batch-size 5 --accumulate 2 --warmup 3 --eval-every 4"
+OPTIONS += " --eval-batches 1"
 
 
 @pytest.fixture
@@ -84,14 +97,15 @@ def crash(trainer: Trainer) -> None:
 # -- to the same bits ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(
     here: Path, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train("--steps 11 --out straight") == 0
     at_step(6, interrupt(number), monkeypatch)
     assert train("--steps 11 --out cut") == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err == STOPPING + "\n"
     assert "stopped after 6 of 11 steps; what was learned is kept" in out
     assert "    numpygpt train --resume cut\n" in out
     assert len(rows("cut")) == 6
@@ -101,7 +115,9 @@ def test_a_signal_saves_and_the_run_goes_on_bit_for_bit(
     assert [row["step"] for row in rows("cut")] == [str(i) for i in range(1, 12)]
 
 
-def test_a_second_interrupt_ends_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_interrupt_ends_at_once(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train("--steps 9 --out straight") == 0
 
     def twice(trainer: Trainer) -> None:
@@ -111,6 +127,8 @@ def test_a_second_interrupt_ends_at_once(here: Path, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         at_step(7, twice, patch)
         assert train("--steps 9 --out cut") == 130
+    kept = "cut keeps the checkpoint of step 4; to go on: numpygpt train --resume cut"
+    assert kept in capsys.readouterr().err.splitlines()
     assert load_run("cut").training["state"]["step"] == 4
     assert len(rows("cut")) == 6
     assert resume("cut") == 0
@@ -177,8 +195,7 @@ def test_what_resume_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert train("--steps 2 --out run") == 0
     before = (here / "run" / CHECKPOINT).read_bytes()
     capsys.readouterr()
-    code = resume("run --steps 3 --seed 0 --data text.txt --no-decay-all")
-    refused(capsys, code, "but --steps from the run: remove --data, --decay-all, --seed")
+    refused(capsys, resume("run --steps 3 --seed 0 --no-decay-all"), "remove --decay-all, --seed")
     refused(capsys, resume("nowhere"), "nowhere: expected the folder of a run, and there is none")
     Path("empty").mkdir()
     refused(capsys, resume("empty"), "empty: expected the folder of a run, with a checkpoint.npz")
@@ -186,7 +203,7 @@ def test_what_resume_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> 
         file.write("One line more.\n")
     refused(capsys, resume("run --steps 3"), "run learned another text than is in")
     Path("text.txt").unlink()
-    refused(capsys, resume("run --steps 3"), "text.txt")
+    refused(capsys, resume("run --steps 3"), "text.txt, which run learned, is not there any more")
     assert (here / "run" / CHECKPOINT).read_bytes() == before
 
 
@@ -194,7 +211,7 @@ def test_a_run_is_not_written_over(here: Path, capsys: pytest.CaptureFixture[str
     assert train("--steps 2 --out run") == 0
     before = (here / "run" / CHECKPOINT).read_bytes()
     capsys.readouterr()
-    refused(capsys, train("--steps 2 --out run"), "run holds a run already: continue it with")
+    refused(capsys, train("--steps 2 --out run"), "run holds a run already: continue it (")
     assert (here / "run" / CHECKPOINT).read_bytes() == before
     assert train("--steps 1") == 0 and train("--steps 1") == 0
     assert sorted(os.listdir("runs")) == ["1", "2"]
@@ -237,7 +254,7 @@ def test_a_folder_that_has_become_read_only(
     assert train("--steps 2 --out run") == 0
     capsys.readouterr()
     before = Path("run/checkpoint.npz").read_bytes()
-    monkeypatch.setattr("numpygpt.files.open", refuse, raising=False)
+    monkeypatch.setattr("numpygpt.files.whole.open", refuse, raising=False)
     assert resume("run --steps 3") == 2
     assert "cannot be written: Read-only file system" in capsys.readouterr().err
     assert Path("run/checkpoint.npz").read_bytes() == before
@@ -248,6 +265,183 @@ def test_a_text_too_short_leaves_nothing(here: Path, capsys: pytest.CaptureFixtu
     Path("short.txt").write_text("Too short.")
     refused(capsys, train("--steps 2", "--data short.txt"), "the text is too short")
     assert os.listdir("runs") == []
+
+
+def test_the_empty_name_is_not_this_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (
+        pytest.raises(ValueError, match="the name of a file or a folder, got ''"),
+        folders.new_folder(""),
+    ):
+        pass
+    with pytest.raises(ValueError, match="the name of a file or a folder, got ''"):
+        Run.resume("")
+    assert os.listdir() == ["text.txt"]
+
+
+def test_a_home_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here / "home"))
+    with folders.new_folder("~/runs/1") as folder:
+        assert folder == here / "home" / "runs" / "1"
+        new_run(folder)
+    with folders.locked(Path("~/runs/1")):
+        assert Run.resume("~/runs/1").folder == folder
+
+
+# -- the text, wherever it is now ---------------------------------------------------------------
+
+
+def new_run(folder: Path, text: str = "text.txt", steps: int = 9, prompt: str = "Line") -> Run:
+    """A run made in Python."""
+    encoding = byte_encoding()
+    model = GPT(GPTConfig(257, 8, 12, 3, 2, dropout=0.2), rng=0)
+    config = TrainConfig(steps=steps, batch_size=5, eval_every=4, eval_batches=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Run.create(folder, Text.load(text, prompt), encoding, model, config)
+
+
+def test_a_text_that_was_moved_is_known_by_its_contents(here: Path) -> None:
+    new_run(here / "straight").train()
+    run = new_run(here / "run", steps=4)
+    run.train()
+    Path("text.txt").rename("moved.txt")
+    with pytest.raises(
+        CheckpointError, match=r"text\.txt, which .*run learned, is not there"
+    ) as told:
+        Run.resume("run", steps=9)
+    assert str(told.value).endswith("numpygpt train --resume run --data FILE")
+    Path("other.txt").write_text("Another text. " * 60)
+    with pytest.raises(
+        CheckpointError, match=r"run learned another text than is in other\.txt now"
+    ):
+        Run.resume("run", steps=9, data="other.txt")
+    Run.resume("run", steps=5, data="moved.txt").train()
+    assert Run.resume("run", steps=9).train()  # from now on it knows the place
+    assert load_run("run").training["text"]["file"] == str(here / "moved.txt")
+    table = [row for row in rows("run") if row["learning_rate"]]
+    assert [row["step"] for row in table] == [str(i) for i in range(1, 10)]
+
+
+def test_the_stories_are_no_other_text(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numpygpt.training.data.STORIES", 40)
+    encoding = byte_encoding()
+    model = GPT(GPTConfig(257, 8, 12, 3, 2), rng=0)
+    Path("run").mkdir()
+    Run.create(Path("run"), Text.load(None), encoding, model, TrainConfig())
+    with pytest.raises(CheckpointError, match=r"another text than is in text\.txt now"):
+        Run.resume("run", data="text.txt")
+    monkeypatch.setattr("numpygpt.training.data.STORIES", 50)
+    with pytest.raises(CheckpointError, match="another text than is in the built-in stories now"):
+        Run.resume("run")
+
+
+def test_a_text_that_came_through_a_pipe(here: Path) -> None:
+    new_run(here / "straight").train()
+    contents = Path("text.txt").read_text()
+    read, write = os.pipe()
+    os.write(write, contents.encode())
+    os.close(write)
+    new_run(here / "run", text=f"/dev/fd/{read}")
+    with pytest.raises(CheckpointError, match=rf"/dev/fd/{read}, which run learned, is not there"):
+        Run.resume("run")  # and does not wait for what nobody writes
+    os.close(read)
+    assert Run.resume("run", data="text.txt").train()
+    assert_equal_runs("straight", "run")
+
+
+# -- an output that fails, or is none -----------------------------------------------------------
+
+
+@contextmanager
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Inside, stdout is a pipe, whose reader goes away when this is called."""
+    read, write = os.pipe()
+    left = [read]
+    with monkeypatch.context() as patch, suppress(BrokenPipeError), os.fdopen(write, "w") as stream:
+        patch.setattr("sys.stdout", stream)
+        yield lambda *_: os.close(left.pop()) if left else None
+
+
+def test_a_reader_who_went_away_loses_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(here / "run")
+    with reader(monkeypatch) as goes:
+        at_step(3, goes, monkeypatch)
+        with pytest.raises(BrokenPipeError) as told:
+            run.train()
+    assert str(told.value) == (
+        f"nobody reads the output any more; {here}/run keeps the checkpoint of step 4; to go on: "
+        f"numpygpt train --resume {here}/run"
+    )
+    assert len(rows("run")) == 4 and rows("run")[3]["held_out_loss"]
+    Run.resume("run").train()
+    new_run(here / "straight").train()
+    assert_equal_runs("straight", "run")
+
+
+def test_a_reader_who_goes_at_the_first_sample_or_the_last(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, first = new_run(here / "run", steps=1), new_run(here / "first")
+    with reader(monkeypatch) as goes:
+        at_step(1, goes, monkeypatch)
+        with pytest.raises(BrokenPipeError, match=r"run keeps the checkpoint of step 1$"):
+            run.train()
+        with pytest.raises(BrokenPipeError, match=r"first keeps the checkpoint of step 0; to go"):
+            first.train()
+
+
+class Output:
+    """A stream with a write method that can fail, and nothing else."""
+
+    def __init__(self, *errors: OSError) -> None:
+        self.text, self.errors = "", list(errors)
+
+    def write(self, text: str) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.text += text
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EAGAIN])
+def test_a_full_log_or_a_closed_terminal_does_not_end_a_training(
+    here: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("sys.stdout", Output(OSError(number, os.strerror(number))))
+    with pytest.raises(OSError) as told:
+        new_run(here / "run").train()
+    assert str(told.value) == (
+        f"the output cannot be written ({os.strerror(number)}); {here}/run keeps the checkpoint of "
+        "step 9"
+    )
+    assert load_run("run").training["state"]["step"] == 9
+
+
+@pytest.mark.parametrize("stream", [None, Output()])
+def test_a_training_needs_no_output(
+    here: Path, monkeypatch: pytest.MonkeyPatch, stream: object
+) -> None:
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.setattr("sys.stderr", stream)
+    at_step(5, interrupt(), monkeypatch)
+    assert not new_run(here / "run").train()
+    assert load_run("run").training["state"]["step"] == 5
+    if isinstance(stream, Output):
+        assert "before training:" in stream.text and STOPPING in stream.text
+
+
+def test_a_training_in_another_thread(here: Path) -> None:
+    run = new_run(here / "run")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run.train).result()
+    assert load_run("run").training["state"]["step"] == 9
+
+
+def test_an_encoding_that_lacks_the_text(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("text.txt").write_text("\u4e2d\u6587 \xe9lan\n" * 60)
+    data = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(data, "cp1252", errors="replace"))
+    new_run(here / "run", prompt="\u4e2d\xe9").train()
+    shown = data.getvalue().decode("cp1252")
+    assert "    \\u4e2d\xe9" in shown and "?\xe9" not in shown
 
 
 # -- while it runs ------------------------------------------------------------------------------
@@ -347,10 +541,10 @@ def test_weights_that_are_not_finite_are_not_saved(
 def test_what_a_run_prints(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("--steps 8 --out run --prompt Line") == 0
     out = capsys.readouterr().out
-    order = ["text  ", "model  ", "train  8 steps of 6 x 8 tokens", "before training:\n    Line"]
+    order = ["text  ", "model  ", "train  8 steps of 10 x 8 tokens", "before training:\n    Line"]
     order += ["after 2 steps:\n    Line", "step     4/8  loss ", "held out ", "after 4 steps:"]
     order += ["after 6 steps:", "step     8/8", "after training (", "    Line", "held-out text: "]
-    order += ["written to run: checkpoint.npz", 'numpygpt generate --run run --prompt "Line"']
+    order += ["written to run: checkpoint.npz", "numpygpt generate --run run --prompt Line"]
     place = 0
     for text in order:
         place = out.index(text, place)
@@ -362,19 +556,112 @@ def test_what_a_run_prints(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
+def held_out(folder: str, max_batches: int | None) -> float:
+    """The loss of a saved run on its held-out text, in batches of 5 windows."""
+    text = Text.load("text.txt")
+    data = Data.encode(byte_encoding(), text.train, text.held_out)
+    return held_out_loss(load_run(folder).model, data, 5, max_batches)
+
+
+def test_the_losses_are_of_what_they_say(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Between steps, of the first 5 windows; at the end, of them all."""
+    assert train("--steps 9 --out run") == 0
+    whole, part = held_out("run", None), held_out("run", 1)
+    assert abs(whole - part) > 0.002
+    out = capsys.readouterr().out
+    assert (
+        f"\nheld-out text: {whole:.3f} nats a token, {whole / np.log(2):.3f} bits a byte\n" in out
+    )
+    with monkeypatch.context() as patch:
+        at_step(5, crash, patch)
+        with pytest.raises(RuntimeError):
+            train("--steps 9 --out cut")
+    part = held_out("cut", 1)
+    assert abs(held_out("cut", None) - part) > 0.002
+    assert float(rows("cut")[3]["held_out_loss"]) == pytest.approx(part, rel=1e-5)
+    assert f"  held out {part:.3f}, {part / np.log(2):.3f} bits/byte\n" in capsys.readouterr().out
+
+
+def test_the_commands_that_are_printed_can_be_pasted(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, prompt = "my $(touch pwned) run", 'Line 1\'s $(touch pwned) "end" '
+    options = ["--data", "text.txt", *OPTIONS.split(), "--steps", "5"]
+    with monkeypatch.context() as patch:
+        at_step(3, interrupt(), patch)
+        assert main(["train", "--out", folder, "--prompt", prompt, *options]) == 0
+    for command in ("train", "generate"):
+        _, _, printed = capsys.readouterr().out.rpartition("\n    numpygpt ")
+        assert printed.startswith(command)
+        assert main(shlex.split(printed)) == 0
+    assert capsys.readouterr().out.startswith(prompt)
+    assert main(["train", "--out", folder, *options]) == 2
+    printed = capsys.readouterr().err.split("(numpygpt ", 1)[1].rpartition("),")[0]
+    assert main([*shlex.split(printed), "--steps", "6"]) == 0
+    assert sorted(os.listdir()) == [folder, "text.txt"]
+
+
+def test_an_interrupt_of_the_first_sample(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        return "a sample"
+
+    monkeypatch.setattr("numpygpt.training.run.sample", interrupted)
+    monkeypatch.setattr(Run, "finish", lambda *_: None)
+    assert train("--steps 9 --out run") == 0
+    out = capsys.readouterr().out
+    assert out.endswith("before training:\na sample\n\n")  # no line of a step that was not done
+    assert load_run("run").training["state"]["step"] == 0
+
+
+def test_an_interrupt_of_the_last_measurement_loses_nothing(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(self: Trainer, whole: bool, progress: object) -> float:
+        if whole:
+            os.kill(os.getpid(), signal.SIGINT)
+        return 1.0
+
+    monkeypatch.setattr(Trainer, "held_out_loss", interrupted)
+    assert train("--steps 9 --out run") == 130
+    assert capsys.readouterr().out.endswith(
+        "    numpygpt generate --run run --prompt 'Line 55 says that 3025 is 55'\n"
+    )
+    assert load_run("run").training["state"]["step"] == 9
+
+
+def test_a_long_last_measurement_gives_signs_of_life(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("numpygpt.training.progress.SILENCE", 0.0)
+    assert train("--steps 2 --out run") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "tokens  held-out" in line]
+    of = (len(Text.load("text.txt").held_out) - 1) // 8 * 8
+    assert lines == [f"{min(n, of)} of {of} tokens  held-out text" for n in range(40, of + 40, 40)]
+
+
 def test_the_stories_are_judged(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("numpygpt.training.data.STORIES", 40)
-    monkeypatch.setattr("numpygpt.training.report.FRESH", 2)
+    fresh = ["", "It was red.", "No"]  # report's own test says what is made of them
+    monkeypatch.setattr("numpygpt.training.report.fresh_stories", lambda *_: fresh)
     assert train("--steps 2 --out run", data="") == 0
-    assert "fresh stories: " in capsys.readouterr().out
-    assert load_run("run").training["text"]["file"] is None
-    assert not Run.resume(Path("run"), steps=3).complete
+    run = Run.resume(Path("run"), steps=3)
+    assert not run.complete and run.text.file is None
+    judged = judge_stories(run.model, run.encoding, run.text, LiveLine(None))
+    assert judged.startswith("3 fresh stories: ") and f"\n{judged}\n" in capsys.readouterr().out
 
 
 def test_a_run_generates(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("--steps 2") == 0
     capsys.readouterr()
-    assert main(["generate", "--tokens", "5", "--prompt", "Li"]) == 0
-    assert capsys.readouterr().out.startswith("Li")
+    assert main(["generate", "--tokens", "5", "--prompt", "Li", "--seed", "3"]) == 0
+    saved = load_run("runs/1")
+    row = generate(saved.model, [list(b"Li")], 5, 0.8, eos_id=256, rng=3)[0]
+    text = bytes(i for i in row.tolist() if i != 256).decode(errors="replace")
+    assert capsys.readouterr().out == text + "\n"

@@ -5,7 +5,6 @@ import json
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,17 @@ import tiktoken
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from numpygpt.text.bpe import encoding_of
+from numpygpt.text.encoding_json import MAX_FILE_BYTES, encoding_from_json, encoding_to_json
 from numpygpt.text.gpt2_files import FILES
+from numpygpt.text.gpt2_form import GPT2_PATTERN
 from numpygpt.text.tokenizer import (
     END_OF_TEXT,
     StreamDecoder,
     byte_encoding,
     encode_text,
     gpt2_encoding,
-    load_encoding,
     make_tokenizer,
-    save_encoding,
 )
 
 CORPUS = "the cat sat on the mat, the end.\n\n  Ελλάδα 日本語 日本 e\u0301e\u0301 😀😀 123 123 " * 2
@@ -110,12 +110,95 @@ def test_gpt2_ids_that_no_text_has() -> None:
 
 
 @needs_gpt2
-def test_gpt2_and_the_pattern_that_is_saved_agree(tmp_path: Path) -> None:
-    save_encoding(gpt2_encoding(), tmp_path / "tokenizer.json")
-    loaded = load_encoding(tmp_path / "tokenizer.json")
+def test_gpt2_and_the_pattern_that_is_saved_agree() -> None:
+    loaded = encoding_from_json(encoding_to_json(gpt2_encoding(), "x"), "x")
     text = CORPUS + "I'm you'll THEY'RE  3.14 \t\n x²\u3000\u200b"
     assert loaded.encode_ordinary(text) == gpt2_encoding().encode_ordinary(text)
     assert loaded.n_vocab == 50_257 and loaded.eot_token == 50_256
+
+
+# -- long runs ------------------------------------------------------------------------------------
+
+LIKE_GPT2 = encoding_of(  # its pattern, and some white space that is joined
+    "like gpt2",
+    [*(bytes([b]) for b in range(256)), b"  ", b"    ", b"\n\n", b" x", b"\xe3\x80", b"ab", b"a "],
+    GPT2_PATTERN,
+)
+SPACES = " \t\n\r\v\f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u205f\u3000"
+BOTH = pytest.mark.parametrize("encoding", [LIKE_GPT2, BPE], ids=["gpt2's", "ours"])
+
+
+@BOTH
+@settings(deadline=None, max_examples=60)
+@given(
+    parts=st.lists(
+        st.tuples(st.sampled_from(SPACES), st.sampled_from([1, 2, 998, 999, 1000, 1001, 3001]))
+        | st.tuples(
+            st.sampled_from(["x", "ab", "'s", "7", ".", "é", "_", "\x1c", "\x1f"]), st.just(1)
+        ),
+        max_size=7,
+    )
+)
+@example(parts=[(" ", 1000)])
+@example(parts=[(" ", 1000), ("x", 1)])
+@example(parts=[("x", 1), ("\n", 1500), (" ", 1)])
+def test_long_white_space_is_cut_where_the_pattern_cuts_it(
+    encoding: tiktoken.Encoding, parts: list[tuple[str, int]]
+) -> None:
+    text = "".join(piece * times for piece, times in parts)
+    assert encode_text(encoding, text).tolist() == encoding.encode_ordinary(text)
+
+
+@BOTH
+@pytest.mark.parametrize("space", [" ", "\n", "\t", "\u3000", " \n"])
+def test_white_space_that_is_too_long_for_the_engine(
+    encoding: tiktoken.Encoding, space: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two million characters before a word: a panic, where the pattern is GPT-2's."""
+    text = "ab" + space * (2_000_000 // len(space)) + "x"
+    ids = encode_text(encoding, text).tolist()
+    assert encoding.decode(ids) == text
+    last = " x" if space == " " else space[-1] + "x"  # a word takes one space, nothing else
+    assert ids[-len(encoding.encode_ordinary(last)) :] == encoding.encode_ordinary(last)
+    middle = encoding.encode_ordinary("ab" + space * 999 + "x")
+    assert ids[:50] == middle[:50]
+    assert "panicked" not in capfd.readouterr().err
+
+
+@needs_gpt2
+def test_the_two_million_spaces_that_ended_in_a_traceback() -> None:
+    ids = encode_text(gpt2_encoding(), " " * 2_000_000 + "x")
+    assert len(ids) == 2_000_000 and ids[:-1].tolist() == [220] * 1_999_999
+    assert ids[-1] == gpt2_encoding().encode_ordinary(" x")[0]
+
+
+@BOTH
+@pytest.mark.parametrize("character", ["a", "ab", "7", ".", "é", "日", "_"])
+def test_other_long_runs(encoding: tiktoken.Encoding, character: str) -> None:
+    text = character * 300_000
+    assert encoding.decode(encode_text(encoding, text).tolist()) == text
+
+
+def test_what_still_fails_in_the_engine_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """As tiktoken raises it: no Exception."""
+
+    for error, caught in ((PanicException, ValueError), (KeyboardInterrupt, KeyboardInterrupt)):
+
+        def fail(self: object, text: str, error: type[BaseException] = error) -> None:
+            raise error("the stack is full")
+
+        monkeypatch.setattr(tiktoken.Encoding, "encode_ordinary", fail)
+        with pytest.raises(caught, match="the stack is full") as raised:
+            encode_text(BYTES, "some text")
+        if caught is ValueError:
+            assert "tiktoken failed on a text of 9 characters, 'some text'" in str(raised.value)
+
+
+def test_a_vocabularys_own_special_tokens_are_found_longest_first() -> None:
+    ids = encode_text(SPECIAL, f"<|a|>b<|a|>{END_OF_TEXT}<|a")
+    assert ids[:3].tolist() == [258, 7, 0]
+    assert SPECIAL.decode(ids.tolist()) == f"<|a|>b<|a|>{END_OF_TEXT}<|a"
 
 
 # -- ids one by one -------------------------------------------------------------------------------
@@ -159,26 +242,28 @@ def test_a_stream_names_an_id_that_is_none(token: int) -> None:
         decoder.feed(token)
 
 
-# -- files ----------------------------------------------------------------------------------------
+# -- as JSON --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", [BYTES, BPE], ids=["bytes", "bpe"])
-def test_an_encoding_is_saved_and_loaded(encoding: tiktoken.Encoding, tmp_path: Path) -> None:
-    path = tmp_path / "tokenizer.json"
-    save_encoding(encoding, path)
-    loaded = load_encoding(str(path))
+SPECIAL = encoding_of(
+    "special", [bytes([b]) for b in range(256)], special={END_OF_TEXT: 0, "<|a|>": 7, "<|a|>b": 258}
+)
+
+
+@pytest.mark.parametrize("encoding", [BYTES, BPE, SPECIAL], ids=["bytes", "bpe", "special"])
+def test_an_encoding_is_written_and_read(encoding: tiktoken.Encoding) -> None:
+    data = encoding_to_json(encoding, "x.json")
+    loaded = encoding_from_json(data, "x.json")
     assert (loaded.name, loaded.n_vocab) == (encoding.name, encoding.n_vocab)
-    assert encode_text(loaded, CORPUS).tolist() == encode_text(encoding, CORPUS).tolist()
+    text = CORPUS + "<|a|>" + END_OF_TEXT + "<|a|>b"
+    assert encode_text(loaded, text).tolist() == encode_text(encoding, text).tolist()
     assert [loaded.decode_bytes([i]) for i in range(loaded.n_vocab)] == [
         encoding.decode_bytes([i]) for i in range(encoding.n_vocab)
     ]
-    before = path.read_bytes()
-    save_encoding(loaded, path)
-    assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["tokenizer.json"]
+    assert encoding_to_json(loaded, "y.json") == data
 
 
-def test_a_foreign_encoding_is_not_written(tmp_path: Path) -> None:
+def test_a_foreign_encoding_is_not_written() -> None:
     dropping = tiktoken.Encoding(
         "letters",
         pat_str="[a-z]+",
@@ -186,8 +271,7 @@ def test_a_foreign_encoding_is_not_written(tmp_path: Path) -> None:
         special_tokens={END_OF_TEXT: 256},
     )
     with pytest.raises(ValueError, match=r"x\.json is no tokenizer file: its pattern"):
-        save_encoding(dropping, tmp_path / "x.json")
-    assert os.listdir(tmp_path) == []
+        encoding_to_json(dropping, "x.json")
 
 
 def edited(**changes: Any) -> Callable[[dict[str, Any]], Any]:
@@ -217,26 +301,27 @@ def ranks(change: Callable[[list[Any]], list[Any]]) -> Callable[[dict[str, Any]]
         (ranks(lambda r: [*r, r[260]]), "a token is there twice"),
         (ranks(lambda r: [*r, ""]), "its tokens must have 1 to 1,000 bytes"),
         (ranks(lambda r: [*r, "QUFB" * 1000]), "its tokens must have 1 to 1,000 bytes"),
-        (ranks(lambda r: [*r, "a"]), "no tokenizer file"),
-        (ranks(lambda r: [*r, "é==="]), "no tokenizer file"),
-        (ranks(lambda r: [*r, "YWJj"]), "its special tokens must be"),
-        (edited(special_tokens={}), "its special tokens must be"),
-        (edited(special_tokens={END_OF_TEXT: 0}), "its special tokens must be"),
-        (edited(special_tokens={END_OF_TEXT: 299.0}), "its special tokens must be"),
-        (edited(special_tokens={END_OF_TEXT: 10**400}), "its special tokens must be"),
-        (edited(special_tokens={END_OF_TEXT: 299, "<|x|>": 300}), "its special tokens must be"),
-        (edited(special_tokens=[END_OF_TEXT]), "its special tokens must be"),
+        (ranks(lambda r: [*r, "a"]), ""),
+        (ranks(lambda r: [*r, "é==="]), ""),
+        (edited(special_tokens={}), "its special tokens must have <.endoftext.> among them"),
+        (edited(special_tokens={END_OF_TEXT: 300}), "must have ids that the others leave out"),
+        (edited(special_tokens={END_OF_TEXT: -1}), "must have ids that the others leave out"),
+        (edited(special_tokens={END_OF_TEXT: 299.0}), "must have whole numbers for ids"),
+        (edited(special_tokens={END_OF_TEXT: [1]}), "must have whole numbers for ids"),
+        (edited(special_tokens={END_OF_TEXT: True}), "must have whole numbers for ids"),
+        (edited(special_tokens={END_OF_TEXT: 10**400}), "must have ids that the others leave out"),
+        (edited(special_tokens={END_OF_TEXT: 299, "<|x|>": 299}), "must have ids that the others"),
+        (edited(special_tokens={END_OF_TEXT: 299, "<|x|>": 301}), "must have ids that the others"),
+        (edited(special_tokens={END_OF_TEXT: 299, "": 300}), "must have 1 to 1,000 bytes"),
+        (edited(special_tokens={END_OF_TEXT: 299, "x" * 1001: 300}), "must have 1 to 1,000 bytes"),
+        (edited(special_tokens={END_OF_TEXT: 299, "\ud800": 300}), "lone surrogate"),
+        (edited(special_tokens=[END_OF_TEXT]), "its special tokens must be an object"),
     ],
 )  # fmt: skip
-def test_a_wrong_document_is_named(
-    change: Callable[[dict[str, Any]], Any], message: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "tokenizer.json"
-    save_encoding(BPE, path)
-    path.write_text(json.dumps(change(json.loads(path.read_bytes()))))
-    with pytest.raises(ValueError, match=rf"tokenizer\.json is no tokenizer file: .*{message}|"
-                       rf"tokenizer\.json is {message}") as caught:  # fmt: skip
-        load_encoding(path)
+def test_a_wrong_document_is_named(change: Callable[[dict[str, Any]], Any], message: str) -> None:
+    document = change(json.loads(encoding_to_json(BPE, "x")))
+    with pytest.raises(ValueError, match=rf"x\.json is no tokenizer file: .*{message}") as caught:
+        encoding_from_json(json.dumps(document).encode(), "x.json")
     assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
 
 
@@ -254,54 +339,32 @@ def test_a_wrong_document_is_named(
     ],
     ids=lambda data: data[:8].decode("latin-1"),
 )
-def test_a_file_of_something_else_is_named(data: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "tokenizer.json"
-    path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer file: ") as caught:
-        load_encoding(path)
+def test_something_else_is_named(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"x\.json is no tokenizer file: ") as caught:
+        encoding_from_json(data, "x.json")
     assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
 
 
-def test_a_truncated_file_is_named(tmp_path: Path) -> None:
-    whole, path = tmp_path / "whole.json", tmp_path / "cut.json"
-    save_encoding(BPE, whole)
-    data = whole.read_bytes()
+def test_a_truncated_text_is_named() -> None:
+    data = encoding_to_json(BPE, "x")
     for length in (*range(0, len(data) - 2, 97), len(data) - 2):
-        path.write_bytes(data[:length])
         with pytest.raises(ValueError, match=r"cut\.json is no tokenizer file: not JSON"):
-            load_encoding(path)
+            encoding_from_json(data[:length], "cut.json")
 
 
 @settings(deadline=None, max_examples=50)
 @given(at=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
-def test_one_wrong_byte_is_an_encoding_or_a_value_error(
-    at: float, byte: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "flipped.json"
-    save_encoding(BPE, path)
-    data = bytearray(path.read_bytes())
+def test_one_wrong_byte_is_an_encoding_or_a_value_error(at: float, byte: int) -> None:
+    data = bytearray(encoding_to_json(BPE, "x"))
     data[int(at * len(data))] = byte
-    path.write_bytes(data)
     try:
-        encoding = load_encoding(path)
+        encoding = encoding_from_json(bytes(data), "flipped.json")
     except ValueError as error:
-        assert str(path) in str(error)
+        assert "flipped.json" in str(error)
     else:
         assert encoding.decode(encode_text(encoding, CORPUS).tolist()) == CORPUS
 
 
-def test_a_file_too_long_is_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "huge.json"
-    with open(path, "wb") as file:
-        file.truncate(10**11)  # a hole: takes no room
-    with pytest.raises(
-        ValueError, match=r"huge\.json is no tokenizer file: longer than 64,000,000"
-    ):
-        load_encoding(path)
-
-
-def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.json"):
-        load_encoding(tmp_path / "none.json")
-    with pytest.raises(IsADirectoryError):
-        load_encoding(tmp_path)
+def test_a_text_too_long_is_not_read() -> None:
+    with pytest.raises(ValueError, match=r"x is no tokenizer file: longer than 64,000,000"):
+        encoding_from_json(bytes(MAX_FILE_BYTES + 1), "x")

@@ -20,12 +20,11 @@ SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}  # tra
 
 def load_model(args: argparse.Namespace) -> tuple[GPT, tiktoken.Encoding]:
     """The model that --model or --run names, and its tokenizer."""
-    from numpygpt import pretrained
-    from numpygpt.files import checkpoint
+    from numpygpt.training.saved import load_run, load_with_tokenizer
 
     if args.model is not None:
-        return pretrained.load_with_tokenizer(args.model)
-    model, encoding, *_ = checkpoint.load_run(args.folder or newest_run())
+        return load_with_tokenizer(args.model)
+    model, encoding, *_ = load_run(args.folder or newest_run())
     return model, encoding
 
 
@@ -47,7 +46,7 @@ def train(args: argparse.Namespace) -> int:
         return resume(given)
     shape, options = chosen(args, GPTConfig), chosen(args, TrainConfig)
     if "init" in given:
-        from numpygpt.pretrained.fine_tune import FINE_TUNE, starting_point
+        from numpygpt.training.fine_tune import FINE_TUNE, starting_point
 
         config = TrainConfig(**FINE_TUNE | options)
         text = Text.load(given.get("data"), given.get("prompt"))

@@ -1,188 +1,147 @@
-"""The .npz archive that a checkpoint is: arrays one after another, and not a byte unaccounted for.
+"""Named arrays and texts in one .npz: a zip file, nothing compressed and nothing pickled.
 
-An .npz is a zip file, and in an uncompressed one each member is its bytes with a header before:
-
-    header  bytes     header  bytes     ...     directory
-    name, size, CRC-32 of the bytes             all headers again, and where they are
-
-`Writer` makes that and `numpy.load`, `zipfile` and any unzip program read it. `Reader` reads only
-what `Writer` makes. It knows from the model which arrays must come, so it takes no size and no
-offset from the file (but the size of JSON texts, up to a limit). It reads each member straight into
-the array where it belongs, *makes* the header that the member should have, checksum included, and
-compares it with the one that is there; likewise the directory. So every changed bit is found, and
-a hostile file can claim what it likes.
-
-Reference: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16; numpy.lib.format, version 1.0.
+`zipfile` and `numpy.lib.format` write it; `numpy.load` and any unzip program read it. What is read
+may be damaged, or made to harm, so a file is believed in nothing: names, sizes, dtype and shape are
+compared with what the model needs before memory is taken, and zip's checksums find what changed.
+An array is read piece by piece into the memory where it belongs.
 """
 
+import io
+import math
+import os
 import struct
-import zlib
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, BinaryIO
 
 import numpy as np
 
-from numpygpt.files.whole import CheckpointError
+from numpygpt.files.whole import CheckpointError, refuse_pointer
 from numpygpt.layers.parameter import Array
 
-BLOCK = 1 << 20  # bytes read, and summed while the cache holds them, at a time
-VERSION = 45  # of zip, the first with 64-bit sizes, which are used always
-DATE = 1 << 5 | 1  # 1 January 1980: the same contents give the same file
-ELSEWHERE, ELSEWHERE_16 = 0xFFFFFFFF, 0xFFFF  # "see the 64-bit field"
+DTYPE = np.dtype("<f4")
+PIECE = 1 << 18  # bytes read at a time
+MAX_READ = 8 << 20  # by zipfile, of a directory: 50,000 arrays
+MAX_HEADER = 1024  # before an array's numbers; 128 is usual
+UTF8_NAME = 0x800  # the only one of zip's flags that we may have set
+# What zipfile raises about a file that is broken, or that needs what it cannot do.
+BROKEN = (
+    zipfile.BadZipFile,
+    ValueError,
+    RuntimeError,
+    EOFError,
+    KeyError,
+    OverflowError,
+    struct.error,
+)
+Shape = tuple[int, ...]
 
 
-class Entry(NamedTuple):
-    """What zip notes of a member."""
-
-    name: bytes
-    crc: int
-    size: int
-
-
-def header(e: Entry) -> bytes:
-    """What stands before a member's bytes."""
-    extra = struct.pack("<2H2Q", 1, 16, e.size, e.size)
-    fields = (VERSION, 0, 0, 0, DATE, e.crc, ELSEWHERE, ELSEWHERE, len(e.name), len(extra))
-    return struct.pack("<4s5H3I2H", b"PK\3\4", *fields) + e.name + extra
+def write_archive(
+    file: BinaryIO, texts: Mapping[str, bytes], arrays: Iterable[tuple[str, Array]]
+) -> None:
+    """Write texts and arrays under their names. The same contents give the same bytes."""
+    with zipfile.ZipFile(file, "w") as archive:  # a ZipInfo's date is 1 January 1980
+        for name, text in texts.items():
+            archive.writestr(zipfile.ZipInfo(name), text)
+        for name, array in arrays:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                member.write(_header(array.shape))
+                member.write(array.astype(DTYPE, copy=False).data)
 
 
-def directory(entries: list[Entry]) -> bytes:
-    """What stands at the end of an archive of these members."""
-    listed, start = b"", 0
-    for e in entries:
-        extra = struct.pack("<2H3Q", 1, 24, e.size, e.size, start)
-        fields = (VERSION, VERSION, 0, 0, 0, DATE, e.crc, ELSEWHERE, ELSEWHERE)
-        lengths = (len(e.name), len(extra), 0, 0, 0, 0, ELSEWHERE)
-        listed += struct.pack("<4s6H3I5H2I", b"PK\1\2", *fields, *lengths) + e.name + extra
-        start += len(header(e)) + e.size
-    n, size = len(entries), len(listed)
-    end64 = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, VERSION, VERSION, 0, 0, n, n, size, start)
-    locator = struct.pack("<4sIQI", b"PK\6\7", 0, start + size, 1)
-    many = (ELSEWHERE_16, ELSEWHERE_16, ELSEWHERE, ELSEWHERE)
-    return listed + end64 + locator + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, *many, 0)
+@contextmanager
+def open_archive(path: Path) -> Iterator["Archive"]:
+    """For a `with` block: the archive in a file; a CheckpointError if it is none."""
+    with _refusing(path):
+        file = _Limited(path)
+    with file:
+        yield Archive(file, path)
 
 
-def npy_header(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> bytes:
-    """What stands before an array's numbers."""
-    text = f"{{'descr': {dtype.str!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
-    text += " " * (-(len(text) + 11) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+class Archive:
+    """An open archive, made by `open_archive`."""
 
-
-class Writer:
-    """Writes an archive to an open file, member by member; `close` ends it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.entries: list[Entry] = []
-
-    def text(self, name: str, data: bytes) -> None:
-        """A member of plain bytes."""
-        self._member(name, data)
-
-    def array(self, name: str, values: Array, shape: tuple[int, ...]) -> None:
-        """An array, given as contiguous values, of this shape."""
-        data = values.data.cast("B")
-        self._member(f"{name}.npy", npy_header(shape, values.dtype), data)
-
-    def close(self) -> None:
-        """Write the directory."""
-        self.file.write(directory(self.entries))
-
-    def _member(self, name: str, *parts: bytes | memoryview) -> None:
-        crc = size = 0
-        for part in parts:
-            crc, size = zlib.crc32(part, crc), size + len(part)
-        self.entries.append(Entry(name.encode(), crc, size))
-        self.file.write(header(self.entries[-1]))
-        for part in parts:
-            self.file.write(part)
-
-
-class Reader:
-    """Reads an archive that `Writer` made, in the same order; anything else: CheckpointError.
-
-    Parameters
-    ----------
-    file : BinaryIO
-        Open, at its start.
-    path : Path
-        Its name, for messages.
-    """
-
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self.file, self.path = file, path
-        self.entries: list[Entry] = []
+    def __init__(self, file: io.FileIO, path: Path) -> None:
+        self.path = path
+        with _refusing(path):
+            refuse_pointer(path, file.read(100))
+            self.zip = zipfile.ZipFile(file)
+        members, held = self.zip.infolist(), os.fstat(file.fileno()).st_size
+        self.sizes = {m.filename: m.file_size for m in members}
+        if len(self.sizes) < len(members):
+            raise self.error("two members have one name")
+        for m in members:
+            stored = m.compress_type == zipfile.ZIP_STORED and m.compress_size == m.file_size
+            if not stored or m.flag_bits & ~UTF8_NAME:
+                raise self.error(f"{m.filename!r:.80}: expected it as it is, not compressed")
+        if sum(self.sizes.values()) > held:
+            raise self.error(f"its members claim more than the {held:,} bytes of the file")
 
     def text(self, name: str, limit: int) -> bytes:
         """A member of plain bytes, of at most `limit`."""
-        found = self._read(len(header(Entry(name.encode(), 0, 0))))
-        (size,) = struct.unpack("<Q", found[-8:])
-        if size > limit:
-            raise self.error(f"{name}: expected at most {limit:,} bytes, its header says {size:,}")
-        data = self._read(size)
-        self._check(Entry(name.encode(), zlib.crc32(data), size), found)
-        return data
+        if self.sizes.get(name, 0) > limit:
+            raise self.error(f"{name}: expected at most {limit:,} bytes, got {self.sizes[name]:,}")
+        with _refusing(self.path), self.zip.open(name) as member:
+            return b"".join(iter(lambda: member.read(PIECE), b""))
 
-    def array(self, name: str, values: Array, shape: tuple[int, ...]) -> None:
-        """Fill contiguous `values` from an array of that dtype and this shape."""
-        entry = self._array_entry(name, values.nbytes, shape, values.dtype)
-        found = self._read(len(header(entry)))
-        start = npy_header(shape, values.dtype)
-        if self._read(len(start)) != start:
-            raise self.error(f"{name}: expected an array of {values.dtype} of shape {shape}")
-        crc = zlib.crc32(start)
-        for block in _blocks(values.data.cast("B")):
-            if self.file.readinto(block) != len(block):  # type: ignore[attr-defined]
-                raise self.error(f"it ends within {name}")
-            crc = zlib.crc32(block, crc)
-        self._check(entry._replace(crc=crc), found)
+    def expect(self, name: str, shape: Shape) -> None:
+        """Raise unless there is a member as large as an array of this shape."""
+        size, needed = self.sizes.get(f"{name}.npy", 0), math.prod(shape) * DTYPE.itemsize
+        if not 0 < size - needed <= MAX_HEADER:
+            raise self.error(f"{name}: expected the {needed:,} bytes of {shape}, got {size:,}")
 
-    def expect_arrays(
-        self, arrays: list[tuple[str, tuple[int, ...]]], dtype: np.dtype[np.generic]
-    ) -> None:
-        """Raise unless the file is as long as one in which these arrays follow, and then end."""
-        rest = [
-            self._array_entry(
-                name, int(np.prod(shape, dtype=object)) * dtype.itemsize, shape, dtype
-            )
-            for name, shape in arrays
-        ]
-        members = self.entries + rest
-        expected = sum(len(header(e)) + e.size for e in members) + len(directory(members))
-        if (size := self.path.stat().st_size) != expected:
-            raise self.error(f"expected {expected:,} bytes, got {size:,}")
+    def read(self, name: str, shape: Shape, target: Array) -> None:
+        """Fill a contiguous array from the one of this shape, or from its first rows."""
+        flat, i = target.reshape(-1), 0
+        with _refusing(self.path), self.zip.open(f"{name}.npy") as member:
+            if _start(member) != _start(io.BytesIO(_header(shape))):
+                raise self.error(f"{name}: expected an array of {DTYPE} of shape {shape}")
+            while data := member.read(PIECE):  # to the end, where zipfile compares the checksum
+                numbers = np.frombuffer(data, DTYPE)
+                part = flat[i : i + len(numbers)]
+                part[...] = numbers[: len(part)]
+                i += len(numbers)
+        if i != math.prod(shape):
+            raise self.error(f"{name}: expected {math.prod(shape):,} numbers, got {i:,}")
 
-    def end(self) -> None:
-        """Check the directory, and that nothing follows."""
-        expected = directory(self.entries)
-        if self.file.read(len(expected) + 1) != expected:
-            raise self.error("its directory does not match its members")
-
-    def error(self, reason: str) -> CheckpointError:
+    def error(self, reason: object) -> CheckpointError:
         """The error to raise about this file."""
         return CheckpointError(f"{self.path} is no whole checkpoint: {reason}")
 
-    @staticmethod
-    def _array_entry(
-        name: str, n_bytes: int, shape: tuple[int, ...], dtype: np.dtype[np.generic]
-    ) -> Entry:
-        return Entry(f"{name}.npy".encode(), 0, len(npy_header(shape, dtype)) + n_bytes)
 
-    def _read(self, size: int) -> bytes:
-        data = self.file.read(size)
-        if len(data) < size:
-            raise self.error(f"it ends after {self.file.tell():,} bytes")
-        return data
+class _Limited(io.FileIO):
+    """A file that is not read in parts as large as a hostile directory may claim."""
 
-    def _check(self, entry: Entry, found: bytes) -> None:
-        if found != header(entry):
-            name = entry.name.decode()
-            raise self.error(f"{name}: its header does not match what follows (damaged, or no run)")
-        self.entries.append(entry)
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MAX_READ:
+            raise zipfile.BadZipFile(f"a part of it claims {size:,} bytes")
+        return super().read(size)
 
 
-def _blocks(data: memoryview) -> Iterator[memoryview]:
-    for i in range(0, len(data), BLOCK):
-        yield data[i : i + BLOCK]
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Let what is wrong with the file be one CheckpointError."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
+    except BROKEN as error:
+        raise CheckpointError(f"{path} is no whole checkpoint: {str(error)[:200]}") from None
+
+
+def _header(shape: Shape) -> bytes:
+    """What NumPy writes before the numbers of an array."""
+    file, about = io.BytesIO(), {"descr": DTYPE.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)
+    return file.getvalue()
+
+
+def _start(file: IO[bytes]) -> tuple[bytes, bytes]:
+    """Read a header: its magic number, and its text without the blanks at the end (they vary)."""
+    start = file.read(10)
+    return start[:8], file.read(int.from_bytes(start[8:], "little")).rstrip()

@@ -12,96 +12,70 @@ There is one file for one instant, so that weights can never meet another instan
 a plain NumPy archive without pickle: `numpy.load` reads it, and `unzip -p checkpoint.npz
 config.json` prints its configuration.
 
-A model is loaded for generation from the file's first part alone, straight into the model's own
-memory: no second copy of the weights exists, and AdamW's arrays are not read (nor checked).
+Here only names are known, and no model. Who has one to fill (GPT.filled_from) reads the
+configuration, asks with `expect` whether the file holds such a model, takes memory for one, and has
+it filled: no second copy of the weights exists, and AdamW's arrays are read only where a training
+goes on (training/saved.py).
 """
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
-from zipfile import ZipFile
+from typing import Any, BinaryIO, TypeVar
 
-import numpy as np
 import tiktoken
 
 from numpygpt.config import GPTConfig
-from numpygpt.files.archive import Reader, Writer
-from numpygpt.files.whole import CheckpointError, write_whole
-from numpygpt.gpt import GPT
+from numpygpt.files.archive import Archive, Shape, open_archive, write_archive
+from numpygpt.files.whole import CheckpointError, user_path, write_whole
 from numpygpt.layers.parameter import Array
-from numpygpt.text.tokenizer import MAX_FILE_BYTES, encoding_from_json, encoding_to_json
-from numpygpt.training.optim import AdamW
+from numpygpt.text.encoding_json import MAX_FILE_BYTES, encoding_from_json, encoding_to_json
 
-__all__ = ["CHECKPOINT", "CheckpointError", "SavedRun", "load_run", "resume_run", "save_run"]
+__all__ = ["CHECKPOINT", "Checkpoint", "CheckpointError", "open_checkpoint", "write_checkpoint"]
 
 CHECKPOINT = "checkpoint.npz"
-MAX_CONFIG_BYTES = 1_000_000
+CONFIG, TOKENIZER, MAX_CONFIG_BYTES = "config.json", "tokenizer.json", 1_000_000
 WEIGHTS, MOMENTS = "weights", ("adamw_m", "adamw_v")
 Config = TypeVar("Config")
 
 
-class SavedRun(NamedTuple):
-    """What a checkpoint holds.
-
-    `training` is what `save_run` was told; `m` and `v` are AdamW's, None unless asked for.
-    """
-
-    model: GPT
-    encoding: tiktoken.Encoding
-    training: dict[str, Any]
-    m: Array | None = None
-    v: Array | None = None
-
-
-def save_run(
-    folder: str | Path,
-    model: GPT,
+def write_checkpoint(
+    path: Path,
+    config: GPTConfig,
     encoding: tiktoken.Encoding,
     training: dict[str, Any],
-    optimizer: AdamW | None = None,
+    groups: Mapping[str, Mapping[str, Array]],
 ) -> None:
-    """Write a run's checkpoint in the place of its last one, in one instant.
+    """Put a checkpoint in the place of the last one, in one instant.
 
     Parameters
     ----------
-    folder : str or Path
-        Is there already.
-    model, encoding
+    path : Path
+        The file, in a folder that is there.
+    config, encoding
         What is needed to generate.
     training : dict
         What JSON can hold.
-    optimizer : AdamW, optional
-        Without it, the run can generate and not be resumed.
+    groups : mapping
+        By "weights" and perhaps "adamw_m" and "adamw_v": arrays by their names.
 
     Raises
     ------
     CheckpointError
         If it cannot be written, or what was written is not what is read back. The last
         checkpoint is whole then, and nothing of the new one is left.
-    TypeError
-        If the model is not float32, which a run's model is.
     """
-    if model.flat.data.dtype != np.float32:
-        raise TypeError(
-            f"save_run: expected a model of dtype float32, got {model.flat.data.dtype}; "
-            "use model.astype(np.float32)"
-        )
-    path = Path(folder) / CHECKPOINT
-    flats = {WEIGHTS: model.flat.data}
-    if optimizer is not None:
-        flats |= dict(zip(MOMENTS, (optimizer.m, optimizer.v), strict=True))
-    config = {"model": asdict(model.config), "training": training, "arrays": list(flats)}
+    about = {"model": asdict(config), "training": training, "arrays": list(groups)}
+    texts = {
+        CONFIG: (json.dumps(about, indent=2) + "\n").encode(),
+        TOKENIZER: encoding_to_json(encoding, f"{path}: {TOKENIZER}"),
+    }
 
     def write(file: BinaryIO) -> None:
-        archive = Writer(file)
-        archive.text("config.json", (json.dumps(config, indent=2) + "\n").encode())
-        archive.text("tokenizer.json", encoding_to_json(encoding, f"{path}: tokenizer.json"))
-        for group, flat in flats.items():
-            parts = model.flat.split(flat)
-            for name, p in model.named_parameters():
-                archive.array(f"{group}/{name}", parts[name].reshape(-1), p.shape)
-        archive.close()
+        arrays = ((f"{g}/{name}", a) for g, group in groups.items() for name, a in group.items())
+        write_archive(file, texts, arrays)
 
     try:
         write_whole(path, write, check=_read_back)
@@ -109,26 +83,94 @@ def save_run(
         raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def load_run(folder: str | Path) -> SavedRun:
-    """A run's model, ready to generate, and its tokenizer; CheckpointError if they are not whole.
+@contextmanager
+def open_checkpoint(path: str | Path) -> Iterator["Checkpoint"]:
+    """For a `with` block: the checkpoint of a run, given its folder or the file itself."""
+    path = user_path(path)
+    if path.is_dir() or path.suffix != ".npz":
+        path /= CHECKPOINT
+    if not path.parent.is_dir():
+        raise CheckpointError(f"{path.parent}: expected the folder of a run, and there is none")
+    if not path.is_file():  # a pipe, say, would be waited for
+        raise CheckpointError(f"{path.parent}: expected the folder of a run, with a {path.name}")
+    with open_archive(path) as archive:
+        yield Checkpoint(archive)
 
-    Any damage to what is returned is found; AdamW's part of the file is not read.
+
+class Checkpoint:
+    """An open checkpoint, made by `open_checkpoint`. Whatever is wrong in it: CheckpointError.
+
+    Attributes
+    ----------
+    config : GPTConfig
+        The model's.
+    training : dict
+        What was told about it.
+    groups : list of str
+        Which arrays there are: "weights", and "adamw_m" and "adamw_v" or not.
     """
-    saved = _load(Path(folder), moments=False)
-    saved.model.eval()
-    return saved
 
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        try:
+            about = json.loads(archive.text(CONFIG, MAX_CONFIG_BYTES))
+            self.config = config_from(GPTConfig, about["model"])
+            self.training, self.groups = about["training"], about["arrays"]
+            if not isinstance(self.training, dict) or self.groups not in (
+                [WEIGHTS],
+                [WEIGHTS, *MOMENTS],
+            ):
+                raise ValueError("unknown contents")
+        except CheckpointError:
+            raise
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise archive.error(f"{CONFIG}: {error}") from None
+        if self.config.n_layer > len(archive.sizes):  # each would take memory, to find none there
+            raise archive.error(f"it has not the arrays of {self.config.n_layer:,} blocks")
 
-def resume_run(folder: str | Path) -> SavedRun:
-    """As `load_run`, with AdamW's m and v, and every byte of the file checked."""
-    return _load(Path(folder), moments=True)
+    def encoding(self) -> tiktoken.Encoding:
+        """What makes ids for the model."""
+        data = self.archive.text(TOKENIZER, MAX_FILE_BYTES)
+        encoding = encoding_from_json(data, f"{self.archive.path}: {TOKENIZER}")
+        if encoding.n_vocab > self.config.vocab_size:
+            raise self.archive.error(
+                f"its tokenizer has {encoding.n_vocab} tokens, its model only "
+                f"{self.config.vocab_size}"
+            )
+        return encoding
+
+    def expect(self, shapes: dict[str, Shape]) -> None:
+        """Raise unless it holds arrays of these shapes by these names, and no others."""
+        self.shapes = shapes
+        arrays = {
+            f"{group}/{name}": shape for group in self.groups for name, shape in shapes.items()
+        }
+        for name, shape in arrays.items():
+            self.archive.expect(name, shape)
+        wanted = {CONFIG, TOKENIZER, *(f"{name}.npy" for name in arrays)}
+        if extra := sorted(self.archive.sizes.keys() - wanted):
+            raise self.archive.error(f"such a model has no {extra[0]!r:.80}")
+
+    def fill(self, arrays: Mapping[str, Array], group: str = WEIGHTS) -> None:
+        """After `expect`: read the arrays; one with fewer rows than were written gets the first."""
+        for name, array in arrays.items():
+            self.archive.read(f"{group}/{name}", self.shapes[name], array)
 
 
 def config_from(config: type[Config], values: Any) -> Config:
-    """A dataclass of options from JSON's values: its fields, no others, in the right types."""
+    """A dataclass of options from JSON's values, in the right types.
+
+    A field that is not there, as in a file from before it was thought of, has its default; one
+    that is not known is an error, for what it asks for would not be done.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"expected the fields of {config.__name__}, got {values!r:.50}")
     types = {field.name: type(field.default) for field in fields(config)}  # type: ignore[arg-type]
-    if not isinstance(values, dict) or set(values) != set(types):
-        raise ValueError(f"expected the fields of {config.__name__}: {', '.join(types)}")
+    if unknown := sorted(values.keys() - types):
+        raise ValueError(
+            f"{config.__name__} has no field {', '.join(unknown)!r:.80}: was it written by a newer "
+            "numpygpt?"
+        )
     for name, value in values.items():
         if type(value) is not types[name] and not (types[name] is float and type(value) is int):
             raise ValueError(f"expected {name} as {types[name].__name__}, got {value!r:.50}")
@@ -136,65 +178,8 @@ def config_from(config: type[Config], values: Any) -> Config:
 
 
 def _read_back(path: Path) -> None:
-    """Raise unless zipfile finds each member's bytes to have the checksum they had in memory."""
-    with ZipFile(path) as archive:
-        damaged = archive.testzip()
+    """Raise unless each member's bytes have the checksum that they had in memory."""
+    with open_archive(path) as archive:
+        damaged = archive.zip.testzip()
     if damaged is not None:
         raise CheckpointError(f"{path.parent}: {damaged} was written and came back changed")
-
-
-def _load(folder: Path, moments: bool) -> SavedRun:
-    path = folder / CHECKPOINT
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: expected the folder of a run, and there is none")
-    if not path.is_file():
-        raise CheckpointError(f"{folder}: expected the folder of a run, with a {CHECKPOINT}")
-    try:
-        with open(path, "rb") as file:
-            return _read(Reader(file, path), moments)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _read(archive: Reader, moments: bool) -> SavedRun:
-    try:
-        config = json.loads(archive.text("config.json", MAX_CONFIG_BYTES))
-        model_config = config_from(GPTConfig, config["model"])
-        training, groups = config["training"], config["arrays"]
-        if not isinstance(training, dict) or groups not in ([WEIGHTS], [WEIGHTS, *MOMENTS]):
-            raise ValueError("unknown contents")
-    except CheckpointError:
-        raise
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise archive.error(f"config.json: {error}") from None
-    if moments and len(groups) == 1:
-        raise CheckpointError(f"{archive.path} holds only weights: it cannot be resumed")
-    tokenizer = archive.text("tokenizer.json", MAX_FILE_BYTES)
-    encoding = encoding_from_json(tokenizer, f"{archive.path}: tokenizer.json")
-    if encoding.n_vocab > model_config.vocab_size:
-        raise archive.error(
-            f"its tokenizer has {encoding.n_vocab} tokens, its model only {model_config.vocab_size}"
-        )
-    _check_size(archive, model_config)
-    model = GPT(model_config, rng=None).allocate()
-    flats = [model.flat.data] + [np.empty_like(model.flat.data) for _ in MOMENTS if moments]
-    names = list(model.named_parameters())
-    arrays = [(f"{group}/{name}", p.shape) for group in groups for name, p in names]
-    archive.expect_arrays(arrays, model.flat.data.dtype)
-    for group, flat in zip(groups, flats, strict=False):
-        parts = model.flat.split(flat)
-        for name, p in names:
-            archive.array(f"{group}/{name}", parts[name].reshape(-1), p.shape)
-    if len(flats) == len(groups):
-        archive.end()
-    return SavedRun(model, encoding, training, *flats[1:])
-
-
-def _check_size(archive: Reader, c: GPTConfig) -> None:
-    """Raise if the file cannot hold such a model, before memory for one is asked for."""
-    size = archive.path.stat().st_size
-    C = c.n_embd
-    at_least = 4 * ((c.vocab_size + c.context_length) * C + 12 * c.n_layer * C * C)
-    at_least += 2000 * c.n_layer  # the headers of a block's arrays
-    if size < at_least:
-        raise archive.error(f"{size:,} bytes cannot hold the model that its config.json describes")

@@ -1,14 +1,44 @@
 """Files that are whole or not there: written beside the old one, flushed, checked, renamed."""
 
+import errno
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+# What file systems answer that have no flushing (of folders): there is nothing to be done then.
+CANNOT_FLUSH = {
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EBADF,
+    errno.EACCES,
+    errno.EPERM,
+}
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 class CheckpointError(ValueError):
     """A file or folder is no whole part of a run; the message names it and says why."""
+
+
+def user_path(path: str | Path) -> Path:
+    """A path as users write it: a leading ~ is their home; '', Path's `.`, is refused."""
+    if not str(path):
+        raise ValueError("expected the name of a file or a folder, got ''")
+    return Path(os.path.expanduser(path))
+
+
+def refuse_pointer(path: Path, start: bytes) -> None:
+    """Raise if a file that starts with these bytes only stands for one that git-LFS has."""
+    if start.startswith(LFS_POINTER):
+        raise CheckpointError(
+            f"{path}: expected the file itself, got git-LFS's pointer to it; fetch it with "
+            "git lfs pull"
+        )
 
 
 def write_whole(
@@ -40,7 +70,7 @@ def write_whole(
             else:
                 write(file)
             file.flush()
-            os.fsync(file.fileno())
+            flush_to_disk(file.fileno())
         if check is not None:
             check(beside)
         os.replace(beside, path)
@@ -56,11 +86,38 @@ def remove_parts(path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def made_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder, with those above it; what was made and is empty goes if the block fails."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    except BaseException:
+        for path in made:
+            with suppress(OSError):  # it is not empty, or was not made
+                path.rmdir()
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder's list of names, without which a rename may not survive a power failure."""
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and needs no flushing
+    if os.name != "posix":  # a folder cannot be opened there, and needs no flushing
+        return
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except PermissionError:  # one may write into a folder that one may not read
+        return
+    try:
+        flush_to_disk(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_to_disk(descriptor: int) -> None:
+    """fsync, where the file system has it (some in networks, and in user space, have not)."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_FLUSH:
+            raise

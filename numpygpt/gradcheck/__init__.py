@@ -4,13 +4,15 @@
     report = check_model(model, ids, targets)   a whole model, along random directions
     print(report)                               one row an array; report.passed, report.worst
 
-Read in this order: oracles, layer, model, table (what `numpygpt gradcheck` prints).
+Read in this order: oracles, subject, report, layer, model, sweep, table (what `numpygpt gradcheck`
+prints).
 """
 
 from numpygpt.gradcheck.layer import check_layer
 from numpygpt.gradcheck.model import check_model, check_preset
 from numpygpt.gradcheck.report import Report, Row
-from numpygpt.gradcheck.table import gradcheck_command, sweep_steps
+from numpygpt.gradcheck.sweep import sweep_steps
+from numpygpt.gradcheck.table import gradcheck_command
 
 __all__ = [
     "Report",

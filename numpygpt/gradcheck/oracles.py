@@ -1,16 +1,20 @@
 """Is a layer's backward right? Its forward alone can tell.
 
 `backward(dy)` claims to return the derivative of L = sum(dy * y) by every number that went in. Two
-oracles find the same derivative without it, one number theta at a time:
+oracles find the same derivative without it, one number theta at a time, by a step of size h. Both
+are Taylor's series, for s = h and -h, and for s = ih:
 
-    central differences     (L(theta + h) - L(theta - h)) / 2h      wrong by h^2 L'''/6 + eps L/h
-    complex step            imag L(theta + ih) / h                  wrong by h^2 L'''/6 only
+    L(theta + s) = L + s L' + s^2 L''/2 + s^3 L'''/6 + ...
 
-In the first, h must be small for the first error and large for the second: 1e-5 is best, and
-leaves about 1e-10 (`numpygpt gradcheck --sweep` shows it). The second subtracts nothing, so h can
-be 1e-30 and the answer is right to the last digit; it asks of a forward that its formula also
-holds for complex numbers (no `abs`, no conjugate, no branch on a value; a maximum that cancels, as
-softmax's does, is no harm).
+    central differences     (L(theta + h) - L(theta - h)) / 2h = L' + h^2 L'''/6 + ...
+    complex step            L(theta + ih) = L + ih L' - h^2 L''/2 - i h^3 L'''/6 + ..., and so
+                            imag L(theta + ih) / h = L' - h^2 L'''/6 + ...
+
+The first also divides the rounding of L, eps L, by h. So its h must be small for one error and
+large for the other: 1e-5 is best, and leaves about 1e-10 (`numpygpt gradcheck --sweep` shows it).
+The second subtracts nothing, so h can be 1e-30 and the answer is right to the last digit; it asks
+of a forward that its formula also holds for complex numbers (no `abs`, no conjugate, no branch on
+an imaginary part; a maximum that cancels, as softmax's does, is no harm).
 
 What makes such a check worth something:
 
@@ -20,42 +24,74 @@ What makes such a check worth something:
 - Odd sizes that are all different: a transposed axis then is an error, not a coincidence.
 - dy is sent through twice and the sum halved, over memory that holds NaN, so that overwriting a
   gradient instead of adding to it, or adding to leftovers, is found as well.
+- An error is relative to the derivatives, however small they are: see `report`.
 
 Reference: Squire and Trapp 1998 (the complex step).
 """
 
-import copy
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
-import numpy.typing as npt
 
+from numpygpt.gradcheck.subject import Subject
 from numpygpt.layers.base import Layer
 from numpygpt.layers.parameter import Array
 
-H = 1e-5  # the step of central differences
-COMPLEX_H = 1e-30  # the complex step
+STEP = 1e-5  # of central differences; both are parts of what is moved
+COMPLEX_STEP = 1e-30
+
+Move = Callable[[complex], None]  # takes theta to its start plus a step; 0 takes it back
+Oracle = Callable[[Subject, Move, Array, float], float]
+Oracles = list[tuple[Oracle, Subject, float]]  # each with what it asks, and its step
 
 
-def rewinder(layer: Layer) -> Callable[[], None]:
-    """A function that takes every `rng` inside the layer back to where it is now."""
-    holders: list[Any] = [one for one in layer.layers() if hasattr(one, "rng")]
-    generators = [holder.rng for holder in holders]
-    states = [
-        g.bit_generator.state if isinstance(g, np.random.Generator) else copy.deepcopy(g)
-        for g in generators
-    ]
+def by_difference(subject: Subject, move: Move, dy: Array, h: float) -> float:
+    """The derivative of sum(dy * y) by how far `move` moves, by central differences."""
+    move(h)
+    above = subject.forward()
+    move(-h)
+    below = subject.forward()
+    move(0)
+    return float(np.sum(dy * (above - below)) / (2 * h))  # differences first: less rounding
 
-    def rewind() -> None:
-        for holder, generator, state in zip(holders, generators, states, strict=True):
-            if isinstance(generator, np.random.Generator):
-                generator.bit_generator.state = state
-            else:
-                holder.rng = copy.deepcopy(state)
 
-    return rewind
+def by_complex_step(subject: Subject, move: Move, dy: Array, h: float) -> float:
+    """The same by the complex step, for a subject of dtype complex128."""
+    move(h * 1j)
+    y = subject.forward()
+    move(0)
+    return float(np.sum(dy * y.imag) / h)
+
+
+def oracles_of(real: Subject, exact: Subject | None) -> Oracles:
+    """Central differences, and the complex step if there is a complex subject that shows it."""
+    oracles: Oracles = [(by_difference, real, STEP)]
+    if exact is not None and exact.runs_complex():
+        oracles.append((by_complex_step, exact, COMPLEX_STEP))
+    return oracles
+
+
+def derivatives(
+    oracle: Oracle, subject: Subject, name: str, entries: Iterable[int], dy: Array, h: float
+) -> Array:
+    """By each of the entries of one array, taken by their numbers."""
+    theta = subject.arrays[name].reshape(-1)
+    return np.array([oracle(subject, _entry(theta, i), dy, h) for i in entries])
+
+
+def _entry(theta: Array, i: int) -> Move:
+    start = theta[i]
+
+    def move(step: complex) -> None:
+        theta[i] = start + step
+
+    return move
+
+
+def rms(theta: Array) -> float:
+    """The usual size of an array's numbers: the root of their mean square."""
+    return float(np.linalg.norm(theta)) / math.sqrt(theta.size)
 
 
 def draw_parameters(layer: Layer, rng: np.random.Generator) -> None:
@@ -65,75 +101,3 @@ def draw_parameters(layer: Layer, rng: np.random.Generator) -> None:
     """
     for _, p in layer.named_parameters():
         p.data[...] = rng.standard_normal(p.shape) / math.sqrt(math.prod(p.shape[:-1]))
-
-
-class Subject:
-    """A layer's copy in another dtype, its input, and the arrays to differentiate by."""
-
-    def __init__(self, layer: Layer, x: Array, dtype: npt.DTypeLike) -> None:
-        self.name = type(layer).__name__
-        self.layer: Any = copy.deepcopy(layer).train().initialize(0, dtype)
-        self.x = np.array(x, dtype if np.issubdtype(x.dtype, np.inexact) else x.dtype)
-        self.arrays: dict[str, Array] = {} if x.dtype.kind in "iu" else {"x": self.x}
-        originals = layer.named_parameters()
-        for (name, p), (_, original) in zip(self.layer.named_parameters(), originals, strict=True):
-            if hasattr(original, "data"):  # else it was never initialised, and the copy just was
-                p.data[...] = original.data
-            self.arrays[name] = p.data
-        self.rewind = rewinder(self.layer)
-
-    def forward(self) -> Array:
-        """The output; dropout draws the same mask at every call."""
-        self.rewind()
-        return np.array(self.layer.forward(self.x))  # a copy: y may be x itself
-
-    def backward(self, dy: Array) -> dict[str, Array]:
-        """Half of what two passes give: the derivatives by `arrays`, by name."""
-        for _, p in self.layer.named_parameters():
-            p.grad[...] = np.nan
-        self.layer.zero_grad()
-        x, dy_before, dx = self.x.copy(), dy.copy(), np.zeros(self.x.shape)
-        for _ in range(2):
-            self.forward()
-            one = self.layer.backward(dy)
-            if "x" in self.arrays:
-                shape = None if one is None else np.shape(one)
-                if shape != x.shape:
-                    raise ValueError(
-                        f"{self.name}.backward: expected to get dx of x's shape {x.shape}, got "
-                        f"{shape}"
-                    )
-                dx = dx + one
-        for name, now, before in (("x", self.x, x), ("dy", dy, dy_before)):
-            if not np.array_equal(now, before):
-                raise ValueError(f"{self.name} writes into its argument {name}; it must not")
-        gradients = {name: p.grad / 2 for name, p in self.layer.named_parameters()}
-        return {"x": dx / 2, **gradients}
-
-
-def by_difference(subject: Subject, theta: Array, i: int, dy: Array, h: float = H) -> float:
-    """The derivative of sum(dy * y) by number i of theta, one of the subject's flat arrays."""
-    before = theta[i]
-    theta[i] = before + h
-    above = subject.forward()
-    theta[i] = before - h
-    below = subject.forward()
-    theta[i] = before
-    return float(np.sum(dy * (above - below)) / (2 * h))  # differences first: less rounding
-
-
-def by_complex_step(
-    subject: Subject, theta: Array, i: int, dy: Array, h: float = COMPLEX_H
-) -> float:
-    """The same for a subject of dtype complex128."""
-    before = theta[i]
-    theta[i] = before + h * 1j
-    try:
-        y = subject.forward()
-    except TypeError as error:
-        raise TypeError(
-            f"{subject.name}: forward fails on complex numbers ({error}); check it with "
-            "complex_step=False"
-        ) from error
-    theta[i] = before
-    return float(np.sum(dy * y.imag) / h)

@@ -1,6 +1,27 @@
-"""What a gradient check found: a table with one row an array."""
+"""What a gradient check found, and when it passes: one row an array.
+
+An error is relative to the largest derivative of its array, so a backward that is 1% wrong is 1%
+wrong whatever the size of dy. But an array's derivatives may all be 0 (a key's bias: it moves all
+scores of a query alike), and the oracles see 0 only as far as the rounding of y lets them. So an
+array counts at least as much as RESOLVED of
+
+    |dy * y| / |theta|      the norm of the one, the usual size of the other
+
+the derivative that would change y by as much as theta is changed. The rounding is eps of that for
+the complex step, eps / h for differences: both a hundredth of RESOLVED times the tolerance.
+
+Tolerances: central differences in float64 leave 1e-11 to 1e-9 here, so 1e-7 never fails by chance,
+and a gradient off by the factor 1.000001 does fail. The complex step leaves 1e-16 to 1e-14: 1e-12.
+"""
 
 from dataclasses import dataclass
+
+import numpy as np
+
+from numpygpt.layers.parameter import Array
+
+TOLERANCE, COMPLEX_TOLERANCE = 1e-7, 1e-12
+RESOLVED = 1e-2
 
 
 @dataclass(frozen=True)
@@ -14,9 +35,9 @@ class Row:
     shape : tuple of int
         The array's shape.
     differences : float
-        The worst relative error against central differences.
+        The worst relative error against central differences; inf where a number is not finite.
     complex_step : float or None
-        The worst relative error against the complex step; None where it was not asked for.
+        The worst relative error against the complex step; None where there was none.
     index : tuple of int or None
         Where the worst of all is; None where a whole direction was checked.
     analytic, numeric : float
@@ -40,7 +61,43 @@ class Row:
         if self.passed:
             return line + "ok"
         where = f" at {self.index}" if self.index is not None else ""
-        return line + f"WRONG{where}: backward {self.analytic:.9g}, forward {self.numeric:.9g}"
+        line += f"WRONG{where}: backward {self.analytic:.9g}, forward {self.numeric:.9g}"
+        finite = np.isfinite([self.analytic, self.numeric]).all()
+        return line if finite else line + ", which is not finite"
+
+
+def compare(
+    name: str,
+    shape: tuple[int, ...],
+    claimed: Array,
+    numeric: Array,
+    scale: float,
+    entries: Array | None = None,
+) -> Row:
+    """The row of an array: what backward claims (entries,), against numeric (oracles, entries).
+
+    The oracles are central differences and, maybe, the complex step. `scale` is what errors are
+    relative to. `entries` says which entries of the array were compared.
+    """
+    tolerances = np.array([[TOLERANCE], [COMPLEX_TOLERANCE]])[: len(numeric)]
+    errors = abs(claimed - numeric) / scale
+    errors[claimed == numeric] = 0  # 0 and 0 too, where the scale is 0
+    errors[~np.isfinite(claimed + numeric + scale)] = np.inf
+    worst = errors.max(axis=1).tolist()
+    which, at = np.unravel_index((errors / tolerances).argmax(), errors.shape)
+    index = None
+    if entries is not None:
+        index = tuple(int(i) for i in np.unravel_index(entries[at], shape))
+    return Row(
+        name,
+        shape,
+        differences=worst[0],
+        complex_step=worst[1] if len(worst) > 1 else None,
+        index=index,
+        analytic=float(claimed[at]),
+        numeric=float(numeric[which, at]),
+        passed=bool((errors <= tolerances).all()),
+    )
 
 
 @dataclass(frozen=True)

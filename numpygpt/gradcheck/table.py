@@ -1,20 +1,20 @@
-"""What `numpygpt gradcheck` prints: every layer checked, and how errors depend on the step h."""
+"""What `numpygpt gradcheck` prints: every layer checked, and where to look if one is wrong."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from numpygpt import layers
 from numpygpt.config import GPTConfig
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck.layer import check_layer
 from numpygpt.gradcheck.model import check_model, check_preset
-from numpygpt.gradcheck.oracles import (
-    Subject,
-    by_complex_step,
-    by_difference,
-    draw_parameters,
-)
+from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.gradcheck.report import Report
+from numpygpt.gradcheck.subject import Loss
+from numpygpt.gradcheck.sweep import sweep_steps
 from numpygpt.layers import (
     GELU,
     Block,
@@ -36,21 +36,6 @@ C = H * D
 T_LONG = ROWS + 3
 
 
-class HeadLoss(Layer):
-    """Head.loss as a layer from x to a single number; its dy is 1."""
-
-    def __init__(self, head: Head, targets: Array) -> None:
-        self.head, self.targets = head, targets
-
-    def forward(self, x: Array) -> Array:
-        """(..., C) -> ()."""
-        return np.asarray(self.head.loss(x, self.targets))
-
-    def backward(self, dy: Array) -> Array:
-        """() -> (..., C)."""
-        return self.head.backward()
-
-
 class TiedHead(Layer):
     """Ids to logits through one matrix, used twice: its gradient has two parts."""
 
@@ -67,40 +52,40 @@ class TiedHead(Layer):
         self.embedding.backward(self.head.backward(dy))
 
 
-def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
-    """One report for each layer and variant."""
-    x = rng.standard_normal((B, T, C))
-    ids = rng.integers(V, size=(B, T))
-    cases: list[tuple[str, Layer, Array]] = [
-        ("Linear", Linear(C, 13), x),
-        ("Linear, no bias", Linear(C, 13, bias=False), x),
-        ("Embedding", Embedding(V, C), ids),
-        ("LayerNorm", LayerNorm(C), x),
-        ("GELU", GELU(), x),
-        ("Dropout", Dropout(0.3), x),
-        ("CausalSelfAttention", CausalSelfAttention(C, H), x),
-        ("CausalSelfAttention, no q, k, v bias", CausalSelfAttention(C, H, 0.0, False), x),
-        ("CausalSelfAttention, dropout", CausalSelfAttention(C, H, 0.3), x),
-        ("FeedForward", FeedForward(C), x),
-        ("Block, dropout", Block(GPTConfig(V, T, C, H, 1, dropout=0.3)), x),
-        ("Head, logits", Head(Parameter(V, C)), x),
-        ("Head, logits, tied to the embedding", TiedHead(V, C), ids),
-        ("Head, loss", HeadLoss(Head(Parameter(V, C)), ids), x),
-    ]
-    for title, layer, x in cases:
-        yield _report(title, layer, x, rng)
+def layer_cases(rng: np.random.Generator) -> Iterator[tuple[str, Layer, Array, int | None]]:
+    """(title, layer, x, how many entries of each array) for each layer and variant.
+
+    A layer comes after all that it is made of: `verdict` counts on it.
+    """
+    x, ids = rng.standard_normal((B, T, C)), rng.integers(V, size=(B, T))
+    config = GPTConfig(V, T, C, H, 1)
+    dropping, unbiased = replace(config, dropout=0.3), replace(config, qkv_bias=False)
+    yield "Linear", Linear(C, 13), x, None
+    yield "Linear, no bias", Linear(C, 13, bias=False), x, None
+    yield "Embedding", Embedding(V, C), ids, None
+    yield "LayerNorm", LayerNorm(C), x, None
+    yield "GELU", GELU(), x, None
+    yield "Dropout", Dropout(0.3), x, None
+    yield "CausalSelfAttention", CausalSelfAttention(config), x, None
+    yield "CausalSelfAttention, no q, k, v bias", CausalSelfAttention(unbiased), x, None
+    yield "CausalSelfAttention, dropout", CausalSelfAttention(dropping), x, None
+    yield "FeedForward", FeedForward(config), x, None
+    yield "Block, dropout", Block(dropping), x, None
+    yield "Head, logits", Head(Parameter(V, C)), x, None
+    yield "Head, logits, tied to the embedding", TiedHead(V, C), ids, None
+    yield "Head, loss", Loss(Head(Parameter(V, C)), ids), x, None
     # Long texts, which attention and the head cut into blocks: some entries of each array.
     x, ids = rng.standard_normal((1, T_LONG, H)), rng.integers(V, size=(1, T_LONG))
-    yield _report(f"CausalSelfAttention, {T_LONG} tokens", CausalSelfAttention(H, H), x, rng, 20)
-    head = HeadLoss(Head(Parameter(V, H)), ids)
-    yield _report(f"Head, loss, {T_LONG} tokens", head, x, rng, 20)
+    narrow = CausalSelfAttention(GPTConfig(V, T_LONG, H, H, 1))
+    yield f"CausalSelfAttention, {T_LONG} tokens", narrow, x, 20
+    yield f"Head, loss, {T_LONG} tokens", Loss(Head(Parameter(V, H)), ids), x, 20
 
 
-def _report(
-    title: str, layer: Layer, x: Array, rng: np.random.Generator, entries: int | None = None
-) -> Report:
-    dy = 1.0 if isinstance(layer, HeadLoss) else None
-    return Report(title, check_layer(layer, x, rng, dy=dy, entries=entries).rows)
+def layer_checks(rng: np.random.Generator) -> Iterator[Report]:
+    """One report for each case."""
+    for title, layer, x, entries in layer_cases(rng):
+        dy = 1.0 if isinstance(layer, Loss) else None
+        yield Report(title, check_layer(layer, x, rng, dy=dy, entries=entries).rows)
 
 
 def model_checks(rng: np.random.Generator) -> Iterator[Report]:
@@ -114,36 +99,11 @@ def model_checks(rng: np.random.Generator) -> Iterator[Report]:
         yield Report(f"{report.title}, {'tied' if tied else 'untied'}", report.rows)
 
 
-def sweep_steps(rng: int | np.random.Generator = 0) -> Iterator[str]:
-    """Lines of a table: the error of each oracle against the step h, for FeedForward.
-
-    Central differences fall with h^2 until round-off, eps/h, takes over; the complex step falls
-    with h^2 too, and stays.
-    """
-    rng = np.random.default_rng(rng)
-    real = Subject(FeedForward(C), rng.standard_normal((1, 3, C)), np.float64)
-    draw_parameters(real.layer, rng)
-    dy = rng.standard_normal(real.x.shape)
-    truth = real.backward(dy)["x"].reshape(-1)
-    oracles = [
-        (by_difference, real),
-        (by_difference, Subject(real.layer, real.x, np.float32)),
-        (by_complex_step, Subject(real.layer, real.x, np.complex128)),
-    ]
-    yield "Error of dx of FeedForward, relative to the largest, for steps h"
-    yield f"{'h':>8} {'differences, float64':>21} {'differences, float32':>21} {'complex step':>13}"
-    for exponent in range(1, 14):
-        h = 10.0**-exponent
-        errors = []
-        for oracle, subject in oracles:
-            theta = subject.arrays["x"].reshape(-1)
-            numeric = np.array([oracle(subject, theta, i, dy, h) for i in range(theta.size)])
-            errors.append(float(abs(numeric - truth).max() / abs(truth).max()))
-        yield f"{h:8.0e} {errors[0]:21.1e} {errors[1]:21.1e} {errors[2]:13.1e}"
-    yield "Too large an h: the error is h^2 times a third derivative. Too small: the loss's own"
-    yield "round-off divided by h, 1e-16/h in float64 and 1e-7/h in float32, where no h is good."
-    yield "So the tests use float64, h = 1e-5 and a tolerance of 1e-7: hundreds of times the error"
-    yield "there, and far below any bug. The complex step subtracts nothing and has no best h."
+def all_checks() -> Iterator[Report]:
+    """Layers first, then models."""
+    rng = np.random.default_rng(0)
+    yield from layer_checks(rng)
+    yield from model_checks(rng)
 
 
 def gradcheck_command(
@@ -169,15 +129,23 @@ def gradcheck_command(
         for line in sweep_steps():
             print(line)
         return True
-    if preset is not None:
-        report = check_preset(preset)
-        print(str(report))
-        return report.passed
-    rng = np.random.default_rng(0)
-    wrong = []
-    for checks in (layer_checks(rng), model_checks(rng)):
-        for report in checks:
-            print(str(report) + "\n")
-            wrong += [f"{report.title}: {name}" for name in report.wrong]
-    print("All passed." if not wrong else "WRONG: " + "; ".join(wrong))
-    return not wrong
+    print(f"checking numpygpt.layers in {Path(layers.__file__).parent}\n")
+    reports = []
+    for report in all_checks() if preset is None else [check_preset(preset)]:
+        print(f"{report}\n")
+        reports.append(report)
+    print(verdict(reports))
+    return all(report.passed for report in reports)
+
+
+def verdict(reports: list[Report]) -> str:
+    """The last line: which layer to look at first.
+
+    The reports come smallest layer first. What is made of a wrong layer is wrong with it.
+    """
+    wrong = [report for report in reports if not report.passed]
+    if not wrong:
+        return "All passed."
+    first = wrong[0]
+    names = ", ".join(first.wrong[:3]) + (", ..." if len(first.wrong) > 3 else "")
+    return f"WRONG in {len(wrong)} of {len(reports)}. Look first at {first.title}: {names}"

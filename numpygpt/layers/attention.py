@@ -57,10 +57,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.layers.base import Layer
+from numpygpt.config import GPTConfig
+from numpygpt.layers.base import Array, Layer
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.linear import Linear
-from numpygpt.layers.parameter import Array
 from numpygpt.parallel import over_rows
 
 QUERY_ROWS = 128  # rows of S computed at a time: smaller skips more of the mask, larger feeds BLAS
@@ -69,9 +69,7 @@ QUERY_ROWS = 128  # rows of S computed at a time: smaller skips more of the mask
 @lru_cache(maxsize=8)
 def _causal_mask(R: int, dtype: np.dtype[np.generic]) -> Array:
     """-inf above the diagonal, 0 elsewhere: (R, R)."""
-    mask: Array = np.zeros((R, R), dtype)
-    mask[np.triu_indices(R, 1)] = -np.inf
-    return mask
+    return np.triu(np.full((R, R), -np.inf, dtype), 1)
 
 
 def _pairs(x: Array) -> Array:
@@ -79,6 +77,25 @@ def _pairs(x: Array) -> Array:
     view = x.reshape(-1, *x.shape[2:])
     assert np.may_share_memory(view, x)  # what a kernel writes would be lost in a copy
     return view
+
+
+def exponentials(S: Array, top: Array) -> None:
+    """Masks S, finds the largest of each row, and puts E = exp(S - top) in S's memory."""
+    R = S.shape[1]
+    S[..., -R:] += _causal_mask(R, S.dtype)
+    np.max(S, -1, keepdims=True, out=top)
+    S -= top
+    np.exp(S, out=S)
+
+
+def softmax_backward(S: Array, dP: Array, lse: Array, delta: Array) -> None:
+    """Puts P = exp(S - lse), masked, in S's memory and dS = P (dP - delta) in dP's."""
+    R = S.shape[1]
+    S[..., -R:] += _causal_mask(R, S.dtype)
+    S -= lse
+    P = np.exp(S, out=S)
+    dP -= delta
+    dP *= P
 
 
 class KeyValueCache:
@@ -108,32 +125,18 @@ class CausalSelfAttention(Layer):
 
     Parameters
     ----------
-    n_embd, n_head : int
-        C and H; C is divisible by H.
-    dropout : float
-        The probability with which an entry of P is dropped.
-    qkv_bias : bool
-        Whether q, k and v have biases. (The derivative by k's is 0: it moves all S[t] alike.)
-    proj_std : float
-        W_o starts as N(0, proj_std^2).
+    config : GPTConfig
+        Its n_embd and n_head are C and H. Its dropout is the probability with which an entry of P
+        is dropped. Its qkv_bias says whether q, k and v have biases. (The derivative by k's is 0:
+        it moves all S[t] alike.) Its proj_std is how W_o starts.
     """
 
-    def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        qkv_bias: bool = True,
-        proj_std: float = 0.02,
-    ) -> None:
-        if n_embd % n_head:
-            raise ValueError(
-                f"CausalSelfAttention: expected C divisible by H, got C={n_embd}, H={n_head}"
-            )
-        self.n_head = n_head
-        self.qkv = Linear(n_embd, 3 * n_embd, bias=qkv_bias)
-        self.dropout = Dropout(dropout)
-        self.proj = Linear(n_embd, n_embd, std=proj_std)
+    def __init__(self, config: GPTConfig) -> None:
+        C = config.n_embd
+        self.n_head = config.n_head
+        self.qkv = Linear(C, 3 * C, bias=config.qkv_bias)
+        self.dropout = Dropout(config.dropout)
+        self.proj = Linear(C, C, std=config.proj_std)
 
     def _third(self, i: int) -> Array:
         C = self.proj.W.shape[0]
@@ -161,7 +164,7 @@ class CausalSelfAttention(Layer):
         before = k.shape[2] - T  # keys of earlier calls, which every query may see
         keep = self.dropout.draw_mask((B, H, T, before + T))
 
-        o, lse = np.empty_like(x), np.empty((B, H, T, 1), x.dtype)
+        o, lse = np.empty(x.shape, x.dtype), np.empty((B, H, T, 1), x.dtype)
         (o_heads,) = self._split(o, 1)
         ones = np.ones(before + T, x.dtype)
         for start in range(0, T, QUERY_ROWS):
@@ -170,7 +173,7 @@ class CausalSelfAttention(Layer):
             S = (q[:, :, rows] * scale) @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
             top = np.empty((B, H, stop - start, 1), x.dtype)
             E = S  # takes its memory
-            over_rows(self._exponentials, _pairs(E), _pairs(top))
+            over_rows(exponentials, _pairs(E), _pairs(top))
             total = (E @ ones[keys])[..., None]
             lse[:, :, rows] = top + np.log(total)
             A = E if keep is None else self.dropout.apply(E, keep[:, :, rows, keys])
@@ -178,15 +181,6 @@ class CausalSelfAttention(Layer):
             o_heads[:, :, rows] /= total
         self.save(qkv, o, lse, keep)
         return self.proj.forward(o)
-
-    @staticmethod
-    def _exponentials(S: Array, top: Array) -> None:
-        """Masks S, finds the largest of each row, and puts E = exp(S - top) in S's memory."""
-        R = S.shape[1]
-        S[..., -R:] += _causal_mask(R, S.dtype)
-        np.max(S, -1, keepdims=True, out=top)
-        S -= top
-        np.exp(S, out=S)
 
     def backward(self, dy: Array, x: Array | None = None) -> Array:
         """(B, T, C) -> (B, T, C); adds to the gradients of all four matrices and their biases."""
@@ -198,10 +192,10 @@ class CausalSelfAttention(Layer):
         delta = np.empty_like(lse)
         np.einsum("bhtd,bhtd->bht", do, o_heads, out=delta[..., 0])
 
-        dqkv = np.empty_like(qkv)
+        dqkv = np.zeros_like(qkv)
         dq, dk, dv = self._split(dqkv, 3)
-        for start in reversed(range(0, T, QUERY_ROWS)):  # the last rows meet all keys: they come
-            stop = min(start + QUERY_ROWS, T)  # first and write dk, dv, to which the others add
+        for start in range(0, T, QUERY_ROWS):
+            stop = min(start + QUERY_ROWS, T)
             rows, keys = slice(start, stop), slice(stop)
             q_rows, do_rows = q[:, :, rows] * scale, do[:, :, rows]
             S = q_rows @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
@@ -209,24 +203,10 @@ class CausalSelfAttention(Layer):
             if keep is not None:
                 dP = self.dropout.apply(dP, keep[:, :, rows, keys])
             P, dS = S, dP  # take their memory
-            arrays = (P, dS, lse[:, :, rows], delta[:, :, rows])
-            over_rows(self._softmax_backward, *map(_pairs, arrays))
+            over_rows(softmax_backward, *map(_pairs, (P, dS, lse[:, :, rows], delta[:, :, rows])))
             np.matmul(dS, k[:, :, keys], out=dq[:, :, rows])
             A = P if keep is None else self.dropout.apply(P, keep[:, :, rows, keys])
-            for product, left, right in ((dk, dS, q_rows), (dv, A, do_rows)):
-                if stop == T:
-                    np.matmul(left.swapaxes(2, 3), right, out=product)
-                else:
-                    product[:, :, keys] += left.swapaxes(2, 3) @ right
+            dk[:, :, keys] += dS.swapaxes(2, 3) @ q_rows
+            dv[:, :, keys] += A.swapaxes(2, 3) @ do_rows
         dq *= scale
         return self.qkv.backward(dqkv, x)
-
-    @staticmethod
-    def _softmax_backward(S: Array, dP: Array, lse: Array, delta: Array) -> None:
-        """Puts P = exp(S - lse), masked, in S's memory and dS = P (dP - delta) in dP's."""
-        R = S.shape[1]
-        S[..., -R:] += _causal_mask(R, S.dtype)
-        S -= lse
-        P = np.exp(S, out=S)
-        dP -= delta
-        dP *= P

@@ -20,6 +20,8 @@ import numpy.typing as npt
 
 from numpygpt.layers.parameter import Array, FlatParameters, Parameter
 
+__all__ = ["Array", "Layer", "Parameter"]
+
 AnyLayer = TypeVar("AnyLayer", bound="Layer")
 
 
@@ -53,31 +55,29 @@ class Layer:
 
     # -- the tree of layers ---------------------------------------------------------------------
 
-    def children(self) -> Iterator[tuple[str, "Parameter | Layer"]]:
-        """Every parameter and layer that is an attribute, or in a list or dict that is, by name."""
-        return _named("", self.__getstate__())
+    def children(self) -> list[tuple[str, "Parameter | Layer"]]:
+        """Every parameter and layer that is an attribute, or in a list, tuple or dict, by name."""
+        return _find(vars(self), "")
+
+    def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
+        """This layer and every layer inside it, each with what its parameters' names begin with."""
+        yield prefix, self
+        for name, child in self.children():
+            if isinstance(child, Layer):
+                yield from child.named_layers(f"{prefix}{name}.")
 
     def layers(self) -> Iterator["Layer"]:
         """This layer and every layer inside it."""
-        yield self
-        for _, child in self.children():
-            if isinstance(child, Layer):
-                yield from child.layers()
+        return (layer for _, layer in self.named_layers())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter) for each parameter, once: a shared one goes by its first name."""
         seen: set[int] = set()
-        for name, parameter in self._walk(""):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
-
-    def _walk(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
-        for name, child in self.children():
-            if isinstance(child, Parameter):
-                yield prefix + name, child
-            else:
-                yield from child._walk(f"{prefix}{name}.")
+        for prefix, layer in self.named_layers():
+            for name, child in layer.children():
+                if isinstance(child, Parameter) and id(child) not in seen:
+                    seen.add(id(child))
+                    yield prefix + name, child
 
     def num_parameters(self) -> int:
         """How many numbers are learned; shared ones count once."""
@@ -97,12 +97,11 @@ class Layer:
         """The same parameters, in a mode and with saved slots of its own.
 
         What generates or evaluates takes a view, and so disturbs nobody who uses the layer at the
-        same time. (Its dropout layers draw from the same `rng`; a view in eval mode draws nothing.)
+        same time. All that is no parameter is copied: in training mode, the random numbers too.
         """
-        view: AnyLayer = copy.copy(self)
-        for name, value in vars(self).items():
-            setattr(view, name, _views(value, training))
-        view.training, view._flat = training, self._flat
+        shared = {id(p): p for _, p in self.named_parameters()}
+        view = copy.deepcopy(self, shared).train(training)
+        view._flat = self._flat
         return view
 
     def __getstate__(self) -> dict[str, Any]:
@@ -115,23 +114,22 @@ class Layer:
     def flat(self) -> FlatParameters:
         """All parameters in one array, all gradients in another: gathered there if they are not."""
         parameters = dict(self.named_parameters())
-        flat = self._flat
-        if flat is None or flat.parameters != parameters or not flat.holds_all():
-            flat = FlatParameters(parameters, self.dtype)
-            flat.gather()
-            self._flat = flat
-        return flat
+        dtypes = {p.data.dtype: name for name, p in parameters.items()} or {np.dtype("f"): ""}
+        if len(dtypes) > 1:
+            raise TypeError(f"expected parameters of one dtype, got {dtypes}")
+        if self._flat is None or not self._flat.holds(parameters):
+            self._flat = FlatParameters(parameters, *dtypes)
+        return self._flat
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The parameters'."""
-        first = next(self.named_parameters(), None)
-        return np.dtype(np.float32) if first is None else first[1].data.dtype
+        return next(p for _, p in self.named_parameters()).data.dtype
 
     def allocate(self: AnyLayer, dtype: npt.DTypeLike = np.float32) -> AnyLayer:
-        """Give all parameters memory (values undefined) in one flat array of their own."""
+        """Give all parameters memory in one flat array; their values are undefined."""
+        self.zero_grad()
         self._flat = FlatParameters(dict(self.named_parameters()), dtype)
-        self._flat.allocate()
         return self
 
     def initialize(
@@ -141,21 +139,17 @@ class Layer:
         self.allocate(dtype)
         rng = np.random.default_rng(rng)
         for _, p in self.named_parameters():
-            data = p.data
-            if p.std and data.dtype in (np.float32, np.float64):
-                rng.standard_normal(out=data, dtype=data.dtype.type)  # in place: no second copy
-                data *= p.std
-                data += p.mean
+            if p.std and p.data.dtype.kind == "f":
+                rng.standard_normal(out=p.data, dtype=p.data.dtype.type)  # no second copy
+                p.data *= p.std
+                p.data += p.mean
             else:
-                data[...] = p.mean + (p.std * rng.standard_normal(p.shape) if p.std else 0.0)
+                p.data[...] = p.mean + (p.std * rng.standard_normal(p.shape) if p.std else 0.0)
         return self
 
     def astype(self: AnyLayer, dtype: npt.DTypeLike) -> AnyLayer:
         """A copy with parameters of another dtype, in training mode, without gradients."""
-        twin = copy.deepcopy(self).train().allocate(dtype)
-        for (_, p), (_, own) in zip(twin.named_parameters(), self.named_parameters(), strict=True):
-            p.data[...] = own.data
-        return twin
+        return copy.deepcopy(self).train().allocate(dtype)
 
     def zero_grad(self) -> None:
         """Forget all gradients (the next one added takes the old one's place)."""
@@ -166,37 +160,23 @@ class Layer:
 
     def expect(self, x: Array, letter: str, width: int, like: Parameter) -> None:
         """Raise unless x is (..., width), called `letter`, in the parameters' dtype."""
-        name = type(self).__name__
-        if x.ndim < 1 or x.shape[-1] != width:
-            raise ValueError(
-                f"{name}: expected x of shape (..., {letter}), {letter} = {width}, got {x.shape}"
-            )
-        if x.dtype != like.data.dtype:
+        name, dtype = type(self).__name__, like.data.dtype
+        if x.shape[-1:] != (width,):
+            shape = f"(..., {letter}), {letter} = {width}"
+            raise ValueError(f"{name}: expected x of shape {shape}, got {x.shape}")
+        if x.dtype != dtype:
             raise TypeError(
-                f"{name}: expected x of dtype {like.data.dtype}, the parameters', got "
-                f"{x.dtype}; convert it with x.astype"
+                f"{name}: expected x of dtype {dtype}, the parameters', got {x.dtype}; convert it "
+                "with x.astype"
             )
 
 
-def _named(prefix: str, values: dict[Any, Any]) -> Iterator[tuple[str, Parameter | Layer]]:
-    """The parameters and layers in a dict, and in what it holds, by their paths."""
-    for key, value in values.items():
-        if isinstance(value, Parameter | Layer):
-            yield f"{prefix}{key}", value
-        elif isinstance(value, list | tuple):
-            yield from _named(f"{prefix}{key}.", dict(enumerate(value)))
-        elif isinstance(value, dict):
-            yield from _named(f"{prefix}{key}.", value)
-
-
-def _views(value: Any, training: bool) -> Any:
-    """An attribute as a view has it: a layer's view, or a list, tuple or dict of such."""
-    if isinstance(value, Layer):
-        return value.view(training)
-    if isinstance(value, list):
-        return [_views(one, training) for one in value]
-    if isinstance(value, tuple):
-        return tuple(_views(one, training) for one in value)
-    if isinstance(value, dict):
-        return {key: _views(one, training) for key, one in value.items()}
-    return value
+def _find(values: Any, prefix: str) -> list[tuple[str, Parameter | Layer]]:
+    """The parameters and layers in a dict, list or tuple, and in those that it holds, by path."""
+    found: list[tuple[str, Parameter | Layer]] = []
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, (Parameter, Layer)):
+            found.append((f"{prefix}{key}", value))
+        elif isinstance(value, (dict, list, tuple)):
+            found += _find(value, f"{prefix}{key}.")
+    return found

@@ -27,22 +27,16 @@ Cost: 24 N C^2 flops forward, and attention's 4 B T^2 C.
 Reference: He et al. 2016 (residuals); Radford et al. 2019, section 2.3 (the norm's place).
 """
 
-import math
-
 from numpygpt.config import GPTConfig
 from numpygpt.layers.attention import CausalSelfAttention, KeyValueCache
-from numpygpt.layers.base import Layer
+from numpygpt.layers.base import Array, Layer
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.feedforward import FeedForward
 from numpygpt.layers.layernorm import LayerNorm
-from numpygpt.layers.parameter import Array
 
 
 class Block(Layer):
     """Attention and feed-forward, each behind a LayerNorm and added to the residual stream.
-
-    Both branches' last matrices start smaller, as N(0, 0.02^2 / (2 L)): each of the 2 L branches of
-    a GPT adds to the stream, and their sum should start no larger than one of them.
 
     Parameters
     ----------
@@ -51,25 +45,23 @@ class Block(Layer):
     """
 
     def __init__(self, config: GPTConfig) -> None:
-        C, L, p = config.n_embd, config.n_layer, config.dropout
-        std = 0.02 / math.sqrt(2 * L)
-        self.norm1 = LayerNorm(C)
-        self.attention = CausalSelfAttention(C, config.n_head, p, config.qkv_bias, std)
-        self.dropout1 = Dropout(p)
-        self.norm2 = LayerNorm(C)
-        self.feedforward = FeedForward(C, std)
-        self.dropout2 = Dropout(p)
+        self.norm1 = LayerNorm(config.n_embd)
+        self.attention = CausalSelfAttention(config)
+        self.dropout1 = Dropout(config.dropout)
+        self.norm2 = LayerNorm(config.n_embd)
+        self.feedforward = FeedForward(config)
+        self.dropout2 = Dropout(config.dropout)
 
     def forward(self, x: Array, cache: KeyValueCache | None = None) -> Array:
         """(B, T, C) -> (B, T, C)."""
         add = self.attention.forward(self.norm1.forward(x), cache, save_x=False)
-        x = x + self.dropout1.forward(add)
-        add = self.feedforward.forward(self.norm2.forward(x), save_x=False)
-        return x + self.dropout2.forward(add)
+        x1 = x + self.dropout1.forward(add)
+        add = self.feedforward.forward(self.norm2.forward(x1), save_x=False)
+        return x1 + self.dropout2.forward(add)
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) -> (B, T, C)."""
         dadd = self.dropout2.backward(dy)
-        dx = dy + self.norm2.backward(self.feedforward.backward(dadd, self.norm2.output()))
-        dadd = self.dropout1.backward(dx)
-        return dx + self.norm1.backward(self.attention.backward(dadd, self.norm1.output()))
+        dx1 = dy + self.norm2.backward(self.feedforward.backward(dadd, self.norm2.output()))
+        dadd = self.dropout1.backward(dx1)
+        return dx1 + self.norm1.backward(self.attention.backward(dadd, self.norm1.output()))

@@ -22,8 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygpt.layers.base import Layer
-from numpygpt.layers.parameter import Array
+from numpygpt.layers.base import Array, Layer
 
 
 class Dropout(Layer):

@@ -26,8 +26,7 @@ Reference: Radford et al. 2019 (GPT-2): a table for tokens (wte) and one for pos
 
 import numpy as np
 
-from numpygpt.layers.base import Layer
-from numpygpt.layers.parameter import Array, Parameter
+from numpygpt.layers.base import Array, Layer, Parameter
 
 
 def check_ids(name: str, ids: Array, n_rows: int) -> None:

@@ -20,10 +20,10 @@ Cost: 16 N C^2 flops forward, twice that backward: two thirds of a block's work.
 Reference: Vaswani et al. 2017, section 3.3, with GELU for ReLU as in GPT-2.
 """
 
-from numpygpt.layers.base import Layer
+from numpygpt.config import GPTConfig
+from numpygpt.layers.base import Array, Layer
 from numpygpt.layers.gelu import GELU
 from numpygpt.layers.linear import Linear
-from numpygpt.layers.parameter import Array
 
 
 class FeedForward(Layer):
@@ -31,16 +31,15 @@ class FeedForward(Layer):
 
     Parameters
     ----------
-    n_embd : int
-        C.
-    proj_std : float
-        W_2 starts as N(0, proj_std^2).
+    config : GPTConfig
+        Its n_embd is C, its proj_std how W_2 starts.
     """
 
-    def __init__(self, n_embd: int, proj_std: float = 0.02) -> None:
-        self.fc = Linear(n_embd, 4 * n_embd)
+    def __init__(self, config: GPTConfig) -> None:
+        C = config.n_embd
+        self.fc = Linear(C, 4 * C)
         self.gelu = GELU()
-        self.proj = Linear(4 * n_embd, n_embd, std=proj_std)
+        self.proj = Linear(4 * C, C, std=config.proj_std)
 
     def forward(self, x: Array, save_x: bool = True) -> Array:
         """(..., C) -> (..., C)."""

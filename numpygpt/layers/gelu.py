@@ -34,8 +34,7 @@ import math
 
 import numpy as np
 
-from numpygpt.layers.base import Layer
-from numpygpt.layers.parameter import Array
+from numpygpt.layers.base import Array, Layer
 from numpygpt.parallel import over_rows
 
 K = math.sqrt(2 / math.pi)
@@ -72,8 +71,8 @@ class GELU(Layer):
 
     def forward(self, x: Array) -> Array:
         """Any shape -> the same shape."""
-        y = _like(x)
-        s = _like(x) if self.training else y
+        y = np.empty(x.shape, x.dtype)  # in C order, whatever x's, so that it can be seen flat
+        s = np.empty(x.shape, x.dtype) if self.training else y
         over_rows(gelu, x.reshape(-1), s.reshape(-1), y.reshape(-1))
         self.save(x, s)
         return y
@@ -81,18 +80,13 @@ class GELU(Layer):
     def output(self) -> Array:
         """The output of the last forward again; before backward."""
         x, s = self.saved
-        y = _like(x)
+        y = np.empty(x.shape, x.dtype)
         over_rows(np.multiply, x.reshape(-1), s.reshape(-1), y.reshape(-1))
         return y
 
     def backward(self, dy: Array) -> Array:
         """Of x's shape -> of x's shape."""
         x, s = self.take_saved()
-        dx = _like(x)
+        dx = np.empty(x.shape, x.dtype)
         over_rows(gelu_backward, *(a.reshape(-1) for a in (x, s, dy, dx)))
         return dx
-
-
-def _like(x: Array) -> Array:
-    """Memory of x's shape in C order, so that a flat view of it can be taken."""
-    return np.empty(x.shape, x.dtype)

@@ -33,15 +33,25 @@ Cost: 2 N V C flops forward, 4 N V C backward: three tenths of GPT-2 small's wor
 Reference: Radford et al. 2019; the tie: Press and Wolf 2017.
 """
 
+from typing import Any, cast
+
 import numpy as np
 
-from numpygpt.layers.base import Layer
+from numpygpt.layers.base import Array, Layer, Parameter
 from numpygpt.layers.embedding import check_ids
-from numpygpt.layers.parameter import Array, Parameter
 from numpygpt.parallel import over_rows
 
 ROWS = 512  # rows of logits alive at a time
 VOCAB_ROWS = 2048  # rows of dW added to at a time: few enough to be in the cache still
+
+
+def add_product(dW: Array, dz: Array, x: Array, first: bool) -> None:
+    """dW (+)= dz^T x; adding goes by slices of V, so that no second (V, C) array is made."""
+    if first:
+        np.matmul(dz.T, x, out=dW)
+        return
+    for v in range(0, len(dW), VOCAB_ROWS):
+        dW[v : v + VOCAB_ROWS] += dz[:, v : v + VOCAB_ROWS].T @ x
 
 
 class Head(Layer):
@@ -102,46 +112,31 @@ class Head(Layer):
             z[n, ids] -= 1 / N
 
         losses = np.empty(N, x.dtype)
-        dx = np.empty_like(rows) if self.training else None
-        dW = self.W.room() if self.training else None
+        dx: Any = np.empty(x.shape, x.dtype) if self.training else None
+        dW: Any = self.W.room() if self.training else None
         logits = np.empty((min(ROWS, N), V), x.dtype)
         for start in range(0, N, ROWS):
             part = slice(start, min(start + ROWS, N))
             z = logits[: part.stop - start]
             np.matmul(rows[part], self.W.data.T, out=z)
             over_rows(cross_entropy, z, ids[part], losses[part])  # z becomes dz
-            if dx is not None and dW is not None:
-                np.matmul(z, self.W.data, out=dx[part])
-                self._add_product(dW, z, rows[part], first=start == 0)
-        self.save(None, None if dx is None else dx.reshape(x.shape), dW)
-        mean: float = (losses.sum(dtype=np.result_type(x.dtype, np.float64)) / N).item()
-        return mean
-
-    @staticmethod
-    def _add_product(dW: Array, dz: Array, x: Array, first: bool) -> None:
-        """dW (+)= dz^T x; adding goes by slices of V, so that no second (V, C) array is made."""
-        if first:
-            np.matmul(dz.T, x, out=dW)
-            return
-        for v in range(0, len(dW), VOCAB_ROWS):
-            dW[v : v + VOCAB_ROWS] += dz[:, v : v + VOCAB_ROWS].T @ x
+            if self.training:
+                np.matmul(z, self.W.data, out=dx.reshape(-1, C)[part])
+                add_product(dW, z, rows[part], first=start == 0)
+        self.save(None, dx, dW)
+        return cast(float, losses.mean(dtype=np.result_type(x.dtype, np.float64)).item())
 
     def _check_dlogits(self, dz: Array, x: Array) -> None:
         shape = (*x.shape[:-1], self.W.shape[0])
-        is_array = isinstance(dz, np.ndarray)
-        if not is_array or dz.shape != shape or dz.dtype != x.dtype:
-            came = f"{dz.dtype} of {dz.shape}" if is_array else type(dz).__name__
-            raise ValueError(
-                f"Head.backward: expected dlogits {x.dtype} of shape (..., V) = {shape}, the "
-                f"logits', got {came}"
-            )
+        if not isinstance(dz, np.ndarray) or dz.shape != shape or dz.dtype != x.dtype:
+            expected = f"dlogits {x.dtype} of shape (..., V) = {shape}, the logits'"
+            came = f"{dz.dtype} of {dz.shape}" if isinstance(dz, np.ndarray) else type(dz).__name__
+            raise ValueError(f"Head.backward: expected {expected}, got {came}")
 
     def _check_targets(self, x: Array, targets: Array) -> None:
         V, C = self.W.shape
         self.expect(x, "C", C, like=self.W)
         check_ids("Head.loss (targets)", targets, V)
         if targets.shape != x.shape[:-1] or not targets.size:
-            raise ValueError(
-                f"Head.loss: expected targets of shape {x.shape[:-1]}, x's without C, at least "
-                f"one, got {targets.shape}"
-            )
+            expected = f"targets of shape {x.shape[:-1]}, x's without C, at least one"
+            raise ValueError(f"Head.loss: expected {expected}, got {targets.shape}")

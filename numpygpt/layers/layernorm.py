@@ -33,8 +33,7 @@ Reference: Ba, Kiros and Hinton 2016, eq. 3-4; variance with 1/C and eps = 1e-5 
 
 import numpy as np
 
-from numpygpt.layers.base import Layer
-from numpygpt.layers.parameter import Array, Parameter
+from numpygpt.layers.base import Array, Layer, Parameter
 from numpygpt.parallel import over_rows
 
 

@@ -26,8 +26,7 @@ Reference: Radford et al. 2019 (GPT-2), whose files store W as (in, out), too.
 
 import numpy as np
 
-from numpygpt.layers.base import Layer
-from numpygpt.layers.parameter import Array, Parameter
+from numpygpt.layers.base import Array, Layer, Parameter
 from numpygpt.parallel import over_rows
 
 

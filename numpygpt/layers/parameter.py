@@ -44,12 +44,10 @@ class Parameter:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):  # called only for what is not there
-            if name == "data":
-                raise AttributeError(
-                    f"the Parameter of shape {self.shape} has no values yet: call initialize() on "
-                    "the layer or model that it belongs to"
-                )
-            raise AttributeError(f"Parameter has no attribute {name!r}")
+            if name != "data":
+                raise AttributeError(f"Parameter has no {name}")
+            remedy = "call initialize() on the layer or model that it belongs to"
+            raise AttributeError(f"Parameter of shape {self.shape} has no values yet: {remedy}")
 
     @property
     def grad(self) -> Array:
@@ -78,13 +76,10 @@ class Parameter:
         """Add to the gradient. One that was computed in `room()` is kept there, not copied."""
         if grad.shape != self.shape:
             raise ValueError(f"Parameter: expected dW of shape {self.shape}, got {grad.shape}")
-        if self._grad is not None:
-            self._grad += grad
-        elif in_room:
+        if in_room and self._grad is None:
             self._grad = grad
         else:
-            self._grad = self.room()
-            self._grad[...] = grad
+            self.grad += grad
 
     def add_product(self, a: Array, b: Array) -> None:
         """Add `a @ b` to the gradient."""
@@ -103,7 +98,7 @@ class FlatParameters:
     Parameters
     ----------
     parameters : dict of str to Parameter
-        By name.
+        By name. The values that they have move here; those that have none find them undefined.
     dtype : numpy dtype
         One of DTYPES.
     """
@@ -112,11 +107,16 @@ class FlatParameters:
         dtype = np.dtype(dtype).newbyteorder("=")
         if dtype.name not in DTYPES:
             raise TypeError(f"expected parameters of {', '.join(DTYPES)}, got {dtype}")
-        in_order = sorted(parameters.items(), key=lambda item: len(item[1].shape) < 2)
-        self.parameters = dict(in_order)
-        self.n_matrix = sum(p.size for p in parameters.values() if len(p.shape) >= 2)
+        matrices = {name: p for name, p in parameters.items() if len(p.shape) >= 2}
+        self.parameters = matrices | parameters  # a dict keeps the order of first coming
+        self.n_matrix = sum(p.size for p in matrices.values())
         self.data: Array = np.empty(sum(p.size for p in parameters.values()), dtype)
         self._grad: Array | None = None
+        for name, part in self.split(self.data).items():
+            p = parameters[name]
+            if "data" in vars(p):
+                part[...] = p.data
+            p.data, p._room = part, None
 
     def split(self, flat: Array) -> dict[str, Array]:
         """An array of all parameters' numbers, in parts, one for each name: views."""
@@ -126,44 +126,23 @@ class FlatParameters:
             start += p.size
         return parts
 
-    def allocate(self) -> None:
-        """Have the parameters' values here, undefined; what they had before is forgotten."""
-        for name, part in self.split(self.data).items():
-            p = self.parameters[name]
-            p.data, p._grad, p._room = part, None, None
-
-    def gather(self) -> None:
-        """Move the parameters' values here, from wherever they are."""
-        for name, part in self.split(self.data).items():
-            p = self.parameters[name]
-            if p.data.shape != p.shape or p.data.dtype != part.dtype:
-                raise ValueError(
-                    f"{name}: expected {part.dtype} of shape {p.shape}, as its model, got "
-                    f"{p.data.dtype} of {p.data.shape}"
-                )
-            part[...] = p.data
-            p.data = part
-
-    def holds_all(self) -> bool:
-        """Whether all values lie here."""
-        return all(p.data.base is self.data for p in self.parameters.values())
+    def holds(self, named: dict[str, Parameter]) -> bool:
+        """Whether it is of these parameters, and all their values lie here."""
+        return self.parameters == named and all(p.data.base is self.data for p in named.values())
 
     def make_room(self) -> None:
         """Have the gradients that are to come computed where `grad` wants them."""
-        if self._grad is None:
-            self._grad = np.empty_like(self.data)
-            for name, part in self.split(self._grad).items():
-                self.parameters[name]._room = part
+        self._grad = np.empty_like(self.data)
+        for name, part in self.split(self._grad).items():
+            self.parameters[name]._room = part
 
     @property
     def grad(self) -> Array:
         """All gradients in one array, zeros where no backward has come."""
-        self.make_room()
-        if any(p.grad.base is not self._grad for p in self.parameters.values()):
-            self._grad = np.empty_like(self.data)
-            for name, part in self.split(self._grad).items():
-                p = self.parameters[name]
-                part[...] = p.grad
-                p._grad, p._room = part, None
-        assert self._grad is not None
-        return self._grad
+        flat, parameters = self._grad, self.parameters
+        if flat is None or any(p.grad.base is not flat for p in parameters.values()):
+            flat = self._grad = np.empty_like(self.data)
+            for name, part in self.split(flat).items():
+                part[...] = parameters[name].grad
+                parameters[name]._grad, parameters[name]._room = part, None
+        return flat

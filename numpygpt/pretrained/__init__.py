@@ -2,28 +2,16 @@
 
     config.json          the shape, in transformers' words
     model.safetensors    every tensor by transformers' name
-    vocab.json, merges.txt (where they are there)  the tokenizer
+    tokenizer.json, or vocab.json and merges.txt (where they are there)
 
 Read in this order: layout (their names and ours), files (one safetensors file), load and
-save (a whole folder), hub (folders by name), tokenizer.
+save (a whole folder), hub (folders by name), tokenizer, source (any of these, or a run).
+
+Nothing here knows GPT: it asks for a configuration and has its arrays filled, by their names.
 """
 
-from pathlib import Path
-from typing import Any
-
-import tiktoken
-
-from numpygpt.gpt import GPT
-from numpygpt.pretrained.hub import find
-from numpygpt.pretrained.load import load_pretrained
 from numpygpt.pretrained.save import save_pretrained
-from numpygpt.pretrained.tokenizer import pretrained_encoding
+from numpygpt.pretrained.source import Source, changed, open_source
+from numpygpt.pretrained.tokenizer import load_tokenizer
 
-__all__ = ["find", "load_pretrained", "load_with_tokenizer", "save_pretrained"]
-
-
-def load_with_tokenizer(source: str | Path, **changes: Any) -> tuple[GPT, tiktoken.Encoding]:
-    """The model that a path or name means, as `GPT.from_pretrained`, and what makes its ids."""
-    path = find(source, tokenizer=True)
-    model = load_pretrained(path, **changes)
-    return model, pretrained_encoding(path, model.config)
+__all__ = ["Source", "changed", "load_tokenizer", "open_source", "save_pretrained"]

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygpt.files.whole import CheckpointError
+from numpygpt.files.whole import CheckpointError, refuse_pointer
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained.layout import quote
 
@@ -89,6 +89,8 @@ def read_header(path: Path) -> dict[str, Tensor]:
             name: Tensor(path, t["dtype"], tuple(t["shape"]), 8 + n + t["data_offsets"][0])
             for name, t in header.items()
         }
+    except CheckpointError:
+        raise
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -96,13 +98,15 @@ def read_header(path: Path) -> dict[str, Tensor]:
 
 
 def _check(path: Path) -> None:
-    """Raise ValueError or OSError unless the header fits the file, by the library's own checks."""
+    """Raise unless the header fits the file, by the library's own checks."""
     try:
         from safetensors import SafetensorError, safe_open
     except ModuleNotFoundError:
         raise missing_extra("safetensors") from None
     with open(path, "rb") as file:
-        n = int.from_bytes(file.read(8), "little")
+        start = file.read(100)
+        refuse_pointer(path, start)
+        n = int.from_bytes(start[:8], "little")
         size = os.fstat(file.fileno()).st_size
     if not 2 <= n <= min(size - 8, MAX_HEADER):
         raise ValueError(

@@ -8,18 +8,21 @@ HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean here what they mean there
 from contextlib import suppress
 from pathlib import Path
 
-from numpygpt.files.whole import CheckpointError
+from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.files.whole import CheckpointError, user_path
 from numpygpt.pretrained.files import missing_extra
 from numpygpt.pretrained.load import CONFIG, INDEX, WEIGHTS, weight_files
 
-VOCABULARY = ("vocab.json", "merges.txt")
+TOKENIZER = "tokenizer.json"  # what transformers 5 writes; before it, the vocabulary's own files:
+VOCABULARY = ("vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json")
 WAIT = 10.0  # seconds for a first answer
 
 
 def find(source: str | Path, tokenizer: bool = False) -> Path:
     """The folder or file of a model: a path that exists, else what the hub has by that name.
 
-    With `tokenizer`, the repository's vocabulary is fetched too.
+    From the hub come the model's configuration and weights, or (with `tokenizer`) the configuration
+    and the tokenizer.
 
     Raises
     ------
@@ -28,12 +31,17 @@ def find(source: str | Path, tokenizer: bool = False) -> Path:
     OSError
         If the hub cannot be asked or has no such repository; the message says what was tried.
     """
-    path, name = Path(source), str(source)
-    if name and (path.is_dir() or path.is_file()):
+    name = str(source)
+    if name and ((path := user_path(source)).is_dir() or path.is_file()):
         return path
     if isinstance(source, Path) or not _may_be_repository(name):
         raise CheckpointError(f"{source}: expected a folder, a file or a model's name: none is it")
-    return fetch(name, tokenizer)
+    return fetch_tokenizer(name) if tokenizer else fetch_model(name)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder or file is a run of ours (and no model as transformers keeps it)."""
+    return (path / CHECKPOINT).exists() if path.is_dir() else path.suffix == ".npz"
 
 
 def _may_be_repository(name: str) -> bool:
@@ -42,12 +50,10 @@ def _may_be_repository(name: str) -> bool:
     return len(parts) <= 2 and all(part.strip(".") for part in parts) and "\\" not in name
 
 
-def fetch(name: str, tokenizer: bool) -> Path:
-    """The folder in huggingface_hub's cache with the repository's files, fetched where needed."""
-    config = _file(name, CONFIG, None)
-    if config is None:
-        raise CheckpointError(f"{name}: the repository has no {CONFIG}: expected a GPT-2")
-    folder, commit = config.parent, config.parent.name
+def fetch_model(name: str) -> Path:
+    """The folder in huggingface_hub's cache with the repository's model, fetched where needed."""
+    folder = _folder(name)
+    commit = folder.name
     if _file(name, WEIGHTS, commit) is None:
         if _file(name, INDEX, commit) is None:
             raise CheckpointError(
@@ -56,9 +62,24 @@ def fetch(name: str, tokenizer: bool) -> Path:
             )
         for shard in weight_files(folder):
             _file(name, shard.name, commit)
-    for vocabulary in VOCABULARY if tokenizer else ():
-        _file(name, vocabulary, commit)
     return folder
+
+
+def fetch_tokenizer(name: str) -> Path:
+    """As `fetch_model`, with what the repository has of a tokenizer."""
+    folder = _folder(name)
+    if _file(name, TOKENIZER, folder.name) is None:
+        for filename in VOCABULARY:
+            _file(name, filename, folder.name)
+    return folder
+
+
+def _folder(name: str) -> Path:
+    """Where the repository's newest commit lies in the cache, at least its configuration."""
+    config = _file(name, CONFIG, None)
+    if config is None:
+        raise CheckpointError(f"{name}: the repository has no {CONFIG}: expected a GPT-2")
+    return config.parent
 
 
 def _file(name: str, filename: str, commit: str | None) -> Path | None:

@@ -14,10 +14,14 @@ from typing import Any
 
 from numpygpt.config import GPTConfig
 
+# What stands before a tensor's name where the whole model was inside something else: torch.compile,
+# DistributedDataParallel, FSDP, Lightning; at last, perhaps, transformers' own model with a head.
+PREFIX = re.compile(r"((_orig_mod|_fsdp_wrapped_module|module|model)\.)*(transformer\.)?")
 # A file may hold the causal mask of each block (older versions of transformers wrote it).
 MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 HEAD, TOKEN_EMBEDDING, POSITION_EMBEDDING = "lm_head.weight", "wte.weight", "wpe.weight"
 EPS = 1e-5  # LayerNorm's
+REQUIRED = {"n_embd", "n_head", "n_layer"}  # of settings that do not say whose they are
 LARGEST = 2**31  # of all sizes
 
 _short = Repr()
@@ -40,14 +44,34 @@ SIZES = {  # transformers' name: ours
     "n_head": "n_head",
     "n_layer": "n_layer",
 }
+BLOCK = {  # a block's tensors, and our parameters
+    "ln_1.weight": "norm1.gain",
+    "ln_1.bias": "norm1.bias",
+    "attn.c_attn.weight": "attention.qkv.W",
+    "attn.c_attn.bias": "attention.qkv.b",
+    "attn.c_proj.weight": "attention.proj.W",
+    "attn.c_proj.bias": "attention.proj.b",
+    "ln_2.weight": "norm2.gain",
+    "ln_2.bias": "norm2.bias",
+    "mlp.c_fc.weight": "feedforward.fc.W",
+    "mlp.c_fc.bias": "feedforward.fc.b",
+    "mlp.c_proj.weight": "feedforward.proj.W",
+    "mlp.c_proj.bias": "feedforward.proj.b",
+}
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
 
 
 def our_config(theirs: dict[str, Any]) -> GPTConfig:
     """GPTConfig from transformers' config.json; a ValueError if it is no GPT-2's."""
-    if theirs.get("model_type") != "gpt2":
-        run = " (what numpygpt train wrote is read with --run)" * ("training" in theirs)
-        raise ValueError(f"expected model_type 'gpt2', got {quote(theirs.get('model_type'))}{run}")
+    kind = theirs.get("model_type")
+    if kind is None and theirs.keys() >= REQUIRED:  # older ones do not say it
+        kind = "gpt2"
+    architectures = theirs.get("architectures") or ["GPT2LMHeadModel"]
+    if kind != "gpt2" or "GPT2" not in str(architectures):
+        raise ValueError(
+            f"expected model_type 'gpt2', got {quote(theirs.get('model_type'))} with architectures "
+            f"{quote(theirs.get('architectures'))}"
+        )
     for name, meanings in MEANINGS.items():
         value = theirs.get(name, meanings[0])
         if value not in meanings:
@@ -78,9 +102,8 @@ def _dropout(theirs: dict[str, Any]) -> float:
     return p
 
 
-def their_config(config: GPTConfig, dtype: str) -> dict[str, Any]:
-    """What transformers' config.json says of this model."""
-    end = 50256 if config.vocab_size == 50257 else None
+def their_config(config: GPTConfig, dtype: str, end: int | None) -> dict[str, Any]:
+    """What transformers' config.json says of this model; `end` is the id of `<|endoftext|>`."""
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -95,31 +118,17 @@ def their_config(config: GPTConfig, dtype: str) -> dict[str, Any]:
     }
 
 
-def tensors(config: GPTConfig) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    """For each tensor of a GPT-2 of this shape: transformers' name, our parameter's, the shape.
+def names(config: GPTConfig) -> Iterator[tuple[str, str]]:
+    """For each tensor of a GPT-2 of this shape: transformers' name, and our parameter's.
 
     Always with the biases of queries, keys and values, which transformers always has.
     """
-    V, T, C = config.vocab_size, config.context_length, config.n_embd
-    yield TOKEN_EMBEDDING, "token_embedding.W", (V, C)
-    yield POSITION_EMBEDDING, "position_embedding.W", (T, C)
+    yield TOKEN_EMBEDDING, "token_embedding.W"
+    yield POSITION_EMBEDDING, "position_embedding.W"
     for i in range(config.n_layer):
-        for theirs, ours, shape in (
-            ("ln_1.weight", "norm1.gain", (C,)),
-            ("ln_1.bias", "norm1.bias", (C,)),
-            ("attn.c_attn.weight", "attention.qkv.W", (C, 3 * C)),
-            ("attn.c_attn.bias", "attention.qkv.b", (3 * C,)),
-            ("attn.c_proj.weight", "attention.proj.W", (C, C)),
-            ("attn.c_proj.bias", "attention.proj.b", (C,)),
-            ("ln_2.weight", "norm2.gain", (C,)),
-            ("ln_2.bias", "norm2.bias", (C,)),
-            ("mlp.c_fc.weight", "feedforward.fc.W", (C, 4 * C)),
-            ("mlp.c_fc.bias", "feedforward.fc.b", (4 * C,)),
-            ("mlp.c_proj.weight", "feedforward.proj.W", (4 * C, C)),
-            ("mlp.c_proj.bias", "feedforward.proj.b", (C,)),
-        ):
-            yield f"h.{i}.{theirs}", f"blocks.{i}.{ours}", shape
-    yield "ln_f.weight", "norm.gain", (C,)
-    yield "ln_f.bias", "norm.bias", (C,)
+        for theirs, ours in BLOCK.items():
+            yield f"h.{i}.{theirs}", f"blocks.{i}.{ours}"
+    yield "ln_f.weight", "norm.gain"
+    yield "ln_f.bias", "norm.bias"
     if not config.tie_weights:
-        yield HEAD, "head.W", (V, C)
+        yield HEAD, "head.W"

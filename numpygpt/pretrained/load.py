@@ -11,12 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from numpygpt.config import GPTConfig
-from numpygpt.files.whole import CheckpointError
-from numpygpt.gpt import GPT
+from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.files.whole import CheckpointError, refuse_pointer
+from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import layout
 from numpygpt.pretrained.files import STORED, Tensor, read_header
 
@@ -24,24 +22,18 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 MAX_JSON = 8_000_000  # bytes
 
 
-def load_pretrained(
-    path: Path,
-    dtype: npt.DTypeLike = np.float32,
-    context_length: int | None = None,
-    dropout: float | None = None,
-) -> GPT:
-    """The model in a folder, or in a file with config.json beside it, in eval mode.
+class Pretrained:
+    """A GPT-2 in a folder, or in a file with config.json beside it.
 
     Parameters
     ----------
     path : Path
         The folder or the safetensors file.
-    dtype : numpy dtype
-        Of the parameters, whatever the file's.
-    context_length : int, optional
-        A shorter context than the model's: its first positions are kept.
-    dropout : float, optional
-        Another one than the model's, for training.
+
+    Attributes
+    ----------
+    config : GPTConfig
+        The model's, in our words.
 
     Raises
     ------
@@ -50,33 +42,64 @@ def load_pretrained(
     ImportError
         Without the optional packages.
     """
-    folder = path if path.is_dir() else path.parent
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        folder = path if path.is_dir() else path.parent
+        config = read_config(folder)
+        self.found = find_tensors(weight_files(folder) if path.is_dir() else [path])
+        self.config = _tie(config, self.found)
+        wanted = set()
+        for name, _ in layout.names(self.config):
+            if name not in self.found:  # of a billion blocks, the first that is not there
+                raise CheckpointError(f"{path}: the tensor {name} is missing")
+            wanted.add(name)
+        if extra := sorted(self.found.keys() - wanted):
+            more = f" (and {len(extra) - 5} more)" if len(extra) > 5 else ""
+            raise CheckpointError(
+                f"{path}: a GPT-2 of this shape has no tensor "
+                f"{', '.join(map(layout.quote, extra[:5]))}{more}"
+            )
+
+    def expect(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Raise unless the tensors have the shapes of our parameters."""
+        for name, ours in layout.names(self.config):
+            if (got := self.found[name].shape) != shapes[ours]:
+                raise CheckpointError(
+                    f"{self.found[name].path}: {name}: expected shape {shapes[ours]}, got {got}"
+                )
+
+    def fill(self, arrays: dict[str, Array]) -> None:
+        """After `expect`: read the tensors; an array with fewer rows gets the first."""
+        for name, ours in layout.names(self.config):
+            self.found[name].read(arrays[ours])
+
+
+def read_config(folder: Path) -> GPTConfig:
+    """What the folder's config.json says, in our words."""
+    if not (folder / CONFIG).exists():
+        raise CheckpointError(f"{folder}: expected {CONFIG} and {WEIGHTS}, or a run's {CHECKPOINT}")
     theirs = read_object(folder / CONFIG)
     try:
-        config = layout.our_config(theirs)
+        return layout.our_config(theirs)
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from None
-    found = find_tensors(weight_files(folder) if path.is_dir() else [path])
-    config = _tie(config, found)
-    _compare(path, config, found)
-    model = GPT(_changed(config, context_length, dropout), rng=None).allocate(dtype)
-    parameters = dict(model.named_parameters())
-    for theirs_name, ours, _ in layout.tensors(config):
-        found[theirs_name].read(parameters[ours].data)
-    return model.eval()
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """A file that holds one JSON object."""
+def read_object(path: Path, limit: int = MAX_JSON) -> dict[str, Any]:
+    """A file that holds one JSON object, in at most `limit` bytes."""
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_JSON + 1)
-        if len(data) > MAX_JSON:
-            raise ValueError(f"longer than {MAX_JSON:,} bytes")
+            data = file.read(limit + 1)
+        refuse_pointer(path, data)
+        if len(data) > limit:
+            raise ValueError(f"longer than {limit:,} bytes")
         value = json.loads(data)
         if not isinstance(value, dict):
             raise ValueError("not a JSON object")
         return value
+    except CheckpointError:
+        raise
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -102,13 +125,13 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def find_tensors(paths: Iterable[Path]) -> dict[str, Tensor]:
-    """All tensors of the files by transformers' names, without the prefix that some have."""
+    """All tensors of the files by transformers' names, without what may stand before."""
     found: dict[str, Tensor] = {}
     for path in paths:
         if not path.is_file():
             raise CheckpointError(f"{path}: expected a safetensors file, and there is none")
         for full_name, tensor in read_header(path).items():
-            name = full_name.removeprefix("transformer.")
+            name = layout.PREFIX.sub("", full_name, count=1)
             if layout.MASKS.fullmatch(name):
                 continue
             if name in found:
@@ -133,36 +156,4 @@ def _tie(config: GPTConfig, found: dict[str, Tensor]) -> GPTConfig:
     if embedding is None or not found[layout.HEAD].equals(embedding):
         return replace(config, tie_weights=False)
     del found[layout.HEAD]
-    return config
-
-
-def _compare(path: Path, config: GPTConfig, found: dict[str, Tensor]) -> None:
-    """Raise unless the tensors are those of this model; ends at the first that is not there."""
-    wanted = set()
-    for name, _, shape in layout.tensors(config):
-        if name not in found:
-            raise CheckpointError(f"{path}: the tensor {name} of shape {shape} is missing")
-        if found[name].shape != shape:
-            raise CheckpointError(
-                f"{found[name].path}: {name}: expected shape {shape}, got {found[name].shape}"
-            )
-        wanted.add(name)
-    if extra := sorted(found.keys() - wanted):
-        raise CheckpointError(
-            f"{path}: a GPT-2 of this shape has no tensor {', '.join(map(layout.quote, extra[:5]))}"
-            + (f" (and {len(extra) - 5} more)" if len(extra) > 5 else "")
-        )
-
-
-def _changed(config: GPTConfig, context_length: int | None, dropout: float | None) -> GPTConfig:
-    """The settings with the changes that a caller may ask for."""
-    if dropout is not None:
-        config = replace(config, dropout=dropout)
-    if context_length is not None:
-        if context_length > config.context_length:
-            raise ValueError(
-                f"expected context_length at most {config.context_length}, the model's own, got "
-                f"{context_length}"
-            )
-        config = replace(config, context_length=context_length)
     return config

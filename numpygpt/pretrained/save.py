@@ -4,23 +4,34 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+import tiktoken
 
-from numpygpt.files.whole import write_whole
-from numpygpt.gpt import GPT
+from numpygpt.config import GPTConfig
+from numpygpt.files.whole import flush_to_disk, made_folder, user_path, write_whole
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import layout
 from numpygpt.pretrained.files import missing_extra
 from numpygpt.pretrained.load import CONFIG, WEIGHTS
+from numpygpt.pretrained.tokenizer import tokenizer_files
+
+if TYPE_CHECKING:
+    from numpygpt.gpt import GPT
 
 
-def save_pretrained(model: GPT, folder: str | Path, dtype: str | None = None) -> None:
+def save_pretrained(
+    model: "GPT",
+    folder: str | Path,
+    dtype: str | None = None,
+    encoding: tiktoken.Encoding | None = None,
+) -> None:
     """Write config.json and model.safetensors into a folder, made if it is not there.
 
     In the model's own dtype if none is given. A model without the biases of queries, keys and
-    values gets zeros there, for transformers always has them: the function is the same.
+    values gets zeros there, for transformers always has them: the function is the same. With an
+    encoding, its tokenizer.json too, and what transformers wants beside it.
     """
     try:
         from safetensors import TensorSpec, serialize_file
@@ -31,28 +42,43 @@ def save_pretrained(model: GPT, folder: str | Path, dtype: str | None = None) ->
         raise ValueError(
             f"save_pretrained: expected float64, float32, float16 or bfloat16, got {dtype!r}"
         )
-    parameters = dict(model.named_parameters())
+    texts = _texts(model.config, dtype, encoding)
+    parameters = {name: p.data for name, p in model.named_parameters()}
     specs, arrays = {}, []
-    for theirs, ours, shape in layout.tensors(model.config):
-        p = parameters.get(ours)  # None: a bias of queries, keys and values that we do not have
-        array = _stored(np.zeros(shape) if p is None else p.data, dtype)
+    for theirs, ours in layout.names(model.config):
+        # What is not there is a bias of queries, keys and values.
+        array = _stored(parameters.get(ours, np.zeros(3 * model.config.n_embd)), dtype)
         arrays.append(array)  # alive until the file is written
         specs["transformer." * (theirs != layout.HEAD) + theirs] = TensorSpec(
-            dtype=dtype, shape=shape, data_ptr=array.ctypes.data, data_len=array.nbytes
+            dtype=dtype, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
         )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(layout.their_config(model.config, dtype), indent=2) + "\n"
 
     def write(file: BinaryIO) -> None:
         # serialize_file puts a new file, for its owner's eyes alone, in the place of the open one.
         serialize_file(specs, file.name, metadata={"format": "pt"})
         os.chmod(file.name, stat.S_IMODE(os.fstat(file.fileno()).st_mode))
         with open(file.name, "rb") as written:
-            os.fsync(written.fileno())
+            flush_to_disk(written.fileno())
 
-    write_whole(folder / WEIGHTS, write)
-    write_whole(folder / CONFIG, text.encode())
+    with made_folder(user_path(folder)) as there:
+        write_whole(there / WEIGHTS, write)
+        for name, text in texts.items():
+            write_whole(there / name, text)
+
+
+def _texts(config: GPTConfig, dtype: str, encoding: tiktoken.Encoding | None) -> dict[str, bytes]:
+    """All files but the weights."""
+    end = 50256 if config.vocab_size == 50257 else None
+    files = {}
+    if encoding is not None:
+        if encoding.n_vocab > config.vocab_size:
+            raise ValueError(
+                f"save_pretrained: expected an encoding of at most the model's {config.vocab_size} "
+                f"tokens, got {encoding.n_vocab}"
+            )
+        files, end = tokenizer_files(encoding), encoding.eot_token
+    settings = layout.their_config(config, dtype, end)
+    return files | {CONFIG: (json.dumps(settings, indent=2) + "\n").encode()}
 
 
 def _stored(x: Array, dtype: str) -> Array:

@@ -74,13 +74,25 @@ def train_bpe(text: str, vocab_size: int = 1024) -> tiktoken.Encoding:
     return encoding_of("numpygpt-bpe", tokens)
 
 
-def encoding_of(name: str, tokens: list[bytes], pattern: str = SPLIT_PATTERN) -> tiktoken.Encoding:
-    """An Encoding of these tokens, in the order of their ids, and `<|endoftext|>` after them."""
+def encoding_of(
+    name: str,
+    tokens: list[bytes],
+    pattern: str = SPLIT_PATTERN,
+    special: dict[str, int] | None = None,
+) -> tiktoken.Encoding:
+    """An Encoding of these tokens, in the order of their ids.
+
+    `special` tokens have ids of their own, which the others leave out; without, there is
+    `<|endoftext|>` alone, after the last.
+    """
+    special = {END_OF_TEXT: len(tokens)} if special is None else special
+    taken = set(special.values())
+    ids = (i for i in range(len(tokens) + len(taken)) if i not in taken)
     return tiktoken.Encoding(
         name,
         pat_str=pattern,
-        mergeable_ranks={token: rank for rank, token in enumerate(tokens)},
-        special_tokens={END_OF_TEXT: len(tokens)},
+        mergeable_ranks=dict(zip(tokens, ids, strict=True)),
+        special_tokens=special,
     )
 
 

@@ -2,7 +2,8 @@
 
 tiktoken ships without them and fetches them when they are first wanted, waiting as long as the
 server likes. Here the same files come to the same folder under the same names, but the wait has an
-end, and a machine without a network is told what is missing and where to put it.
+end, the folder need not be writable, and a machine without a network is told what is missing and
+where to put it.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+import warnings
 from pathlib import Path
 
 from numpygpt.files.whole import write_whole
@@ -28,8 +30,8 @@ FILES = {
 MAX_BYTES = 16_000_000
 
 
-def have_files(files: dict[str, str] = FILES, seconds: float = 60.0) -> None:
-    """Return once every file lies whole in tiktoken's cache folder; fetch what is not there.
+def have_files(files: dict[str, str] = FILES, seconds: float = 60.0) -> list[bytes]:
+    """The contents of each file, from tiktoken's cache folder; what is not there is fetched.
 
     Parameters
     ----------
@@ -44,35 +46,52 @@ def have_files(files: dict[str, str] = FILES, seconds: float = 60.0) -> None:
         If a file can be neither found nor fetched.
     """
     folder = cache_folder()
-    for url, sha256 in files.items():
-        path = folder / hashlib.sha1(url.encode()).hexdigest()  # tiktoken's name for it
-        try:
-            if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
-                continue
-            data = download(url, sha256, seconds)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, data)
-        except OSError as error:
-            raise OSError(
-                f"GPT-2's vocabulary file {path} is not there and {url} could not be had "
-                f"({error}); copy the file there, or set TIKTOKEN_CACHE_DIR to a folder that has "
-                "tiktoken's cached files"
-            ) from None
+    return [_have_file(folder, url, sha256, seconds) for url, sha256 in files.items()]
 
 
-def cache_folder() -> Path:
-    """Where tiktoken caches: the first of two variables that is set, else a temporary folder."""
+def _have_file(folder: Path | None, url: str, sha256: str, seconds: float) -> bytes:
+    if folder is None:
+        return download(url, sha256, seconds)
+    path = folder / hashlib.sha1(url.encode()).hexdigest()  # tiktoken's name for it
+    found = "is not there"
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return data
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        found = f"cannot be read ({error.strerror})"
+    try:
+        data = download(url, sha256, seconds)
+    except OSError as error:
+        raise OSError(
+            f"GPT-2's vocabulary file {path} {found} and {url} could not be had ({error}); copy "
+            "the file there, or set TIKTOKEN_CACHE_DIR to a folder that has tiktoken's cached files"
+        ) from None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except OSError as error:
+        warnings.warn(
+            f"GPT-2's vocabulary cannot be kept in {folder} ({error.strerror}) and is fetched anew "
+            "each time; set TIKTOKEN_CACHE_DIR to a folder that can be written",
+            stacklevel=4,
+        )
+    return data
+
+
+def cache_folder() -> Path | None:
+    """Where tiktoken caches: the first of two variables that is set, else a temporary folder.
+
+    None where that variable is empty, by which tiktoken means that nothing is to be kept.
+    """
     default = os.path.join(tempfile.gettempdir(), "data-gym-cache")
     for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
         if variable in os.environ:
             default = os.environ[variable]
             break
-    if not default:  # tiktoken takes this as "no cache" and would wait for the network unbounded
-        raise OSError(
-            f"{variable} is empty, so GPT-2's vocabulary has no folder to lie in; set "
-            "TIKTOKEN_CACHE_DIR to a folder, or unset it"
-        )
-    return Path(default)
+    return Path(default) if default else None
 
 
 def download(url: str, sha256: str, seconds: float) -> bytes:

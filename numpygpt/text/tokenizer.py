@@ -12,39 +12,34 @@ a part of a character, so ids that come one by one must not be decoded one by on
 `StreamDecoder`.
 """
 
-import base64
 import codecs
 import json
 import operator
+import re
+from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tiktoken
 
-from numpygpt.files.whole import CheckpointError, write_whole
-from numpygpt.text.bpe import END_OF_TEXT, SPLIT_PATTERN, encoding_of, train_bpe, utf8
+from numpygpt.text.bpe import END_OF_TEXT, encoding_of, train_bpe, utf8
 from numpygpt.text.gpt2_files import have_files
+from numpygpt.text.gpt2_form import encoding_from, read_merges
 
 __all__ = [
     "END_OF_TEXT",
     "StreamDecoder",
     "byte_encoding",
     "encode_text",
-    "encoding_from_json",
-    "encoding_to_json",
     "gpt2_encoding",
-    "load_encoding",
     "make_tokenizer",
-    "save_encoding",
 ]
 
-# GPT-2's own way to cut words, as tiktoken writes it (possessive, so that it never backtracks).
-GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-MAX_FILE_BYTES = 64_000_000
-MAX_TOKEN_BYTES = 1_000
+# White space as tiktoken's engine knows it (Python's \s has four characters more).
+SPACE = r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+LONG = 1000
+LONG_SPACE = re.compile(f"(?<!{SPACE}){SPACE}{{{LONG},}}")
 
 
 def byte_encoding() -> tiktoken.Encoding:
@@ -63,10 +58,14 @@ def gpt2_encoding(seconds: float = 60.0) -> tiktoken.Encoding:
     Raises
     ------
     OSError
-        If they are neither in tiktoken's cache folder nor to be had.
+        If they are neither in tiktoken's cache folder nor to be had; gpt2_files.py says more.
     """
-    have_files(seconds=seconds)
-    return tiktoken.get_encoding("gpt2")
+    return _gpt2_encoding(*have_files(seconds=seconds))
+
+
+@lru_cache(maxsize=1)
+def _gpt2_encoding(merges: bytes, ids: bytes) -> tiktoken.Encoding:
+    return encoding_from("gpt2", json.loads(ids), read_merges(merges.decode()))
 
 
 def make_tokenizer(kind: str, text: str) -> tiktoken.Encoding:
@@ -86,7 +85,7 @@ def make_tokenizer(kind: str, text: str) -> tiktoken.Encoding:
 
 
 def encode_text(encoding: tiktoken.Encoding, text: str) -> npt.NDArray[np.uint16 | np.uint32]:
-    """The text's token ids; `<|endoftext|>` in it becomes the one special token.
+    """The text's token ids; `<|endoftext|>` in it, or another special token, becomes that token.
 
     Parameters
     ----------
@@ -107,12 +106,46 @@ def encode_text(encoding: tiktoken.Encoding, text: str) -> npt.NDArray[np.uint16
         If the text has a lone surrogate.
     """
     utf8(text)  # tiktoken would quietly put a question mark in a surrogate's place
+    special = encoding._special_tokens
+    longest_first = sorted(special, key=len, reverse=True)
     ids: list[int] = []
-    for i, document in enumerate(text.split(END_OF_TEXT)):
-        if i > 0:
-            ids.append(encoding.eot_token)
-        ids += encoding.encode_ordinary(document)
+    for part in re.split(f"({'|'.join(map(re.escape, longest_first))})", text):
+        if part in special:
+            ids.append(special[part])
+            continue
+        for piece in _pieces(part):
+            ids += _encode(encoding, piece)
     return np.array(ids, dtype=np.uint16 if encoding.n_vocab <= 65_536 else np.uint32)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text, cut around long white space, where both patterns cut it too.
+
+    The engine looks for the end of white space by trying, and a million characters are too many
+    for it. A run of white space begins a piece, and leaves its last character to what follows it.
+    """
+    half = LONG // 2  # of a long run, one of these blocks is all white: quicker than to search all
+    if not any(text[i : i + half].isspace() for i in range(0, len(text), half)):
+        yield text
+        return
+    start = 0
+    for run in LONG_SPACE.finditer(text):
+        end = run.end() if run.end() == len(text) else run.end() - 1
+        yield text[start : run.start()]
+        yield text[run.start() : end]
+        start = end
+    yield text[start:]
+
+
+def _encode(encoding: tiktoken.Encoding, text: str) -> list[int]:
+    try:
+        return encoding.encode_ordinary(text)
+    except BaseException as error:  # what Rust's panics become is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(
+            f"tiktoken failed on a text of {len(text):,} characters, {text[:20]!r}...: {error}"
+        ) from None
 
 
 class StreamDecoder:
@@ -144,84 +177,3 @@ class StreamDecoder:
         rest = self._decoder.decode(b"", final=True)
         self._decoder.reset()
         return rest
-
-
-def save_encoding(encoding: tiktoken.Encoding, path: str | Path) -> None:
-    """Write the encoding as a JSON file that `load_encoding` reads."""
-    write_whole(Path(path), encoding_to_json(encoding, str(path)))
-
-
-def load_encoding(path: str | Path) -> tiktoken.Encoding:
-    """Read an encoding that `save_encoding` wrote.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    CheckpointError
-        If it is not such a file; the message names it and says why.
-    """
-    with open(path, "rb") as file:
-        return encoding_from_json(file.read(MAX_FILE_BYTES + 1), str(path))
-
-
-@lru_cache(maxsize=1)  # a training saves the same one again and again
-def encoding_to_json(encoding: tiktoken.Encoding, target: str) -> bytes:
-    """The encoding as JSON that `encoding_from_json` reads; `target`, as in its errors."""
-    # tiktoken keeps what it was made from in these attributes and has no public way to them.
-    ranks = sorted(encoding._mergeable_ranks, key=encoding._mergeable_ranks.__getitem__)
-    document = {
-        "name": encoding.name,
-        "pattern": encoding._pat_str,
-        "special_tokens": encoding._special_tokens,
-        "ranks": [base64.b64encode(token).decode() for token in ranks],
-    }
-    _encoding_from(document, target)  # what could not be loaded is not written
-    return (json.dumps(document, indent=0) + "\n").encode()
-
-
-def encoding_from_json(data: bytes, source: str) -> tiktoken.Encoding:
-    """The encoding from its JSON; `source` is named by the CheckpointError if it is none."""
-    if len(data) > MAX_FILE_BYTES:
-        raise CheckpointError(
-            f"{source} is no tokenizer file: longer than {MAX_FILE_BYTES:,} bytes"
-        )
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{source} is no tokenizer file: not JSON ({error})") from None
-    return _encoding_from(document, source)
-
-
-def _encoding_from(document: Any, source: str) -> tiktoken.Encoding:
-    """Build the encoding, all checked first: tiktoken answers a bad rank with a panic."""
-    try:
-        if not isinstance(document, dict):
-            raise ValueError("not a JSON object")
-        name, pattern = document.get("name"), document.get("pattern")
-        if not isinstance(name, str) or len(name) > 100:
-            raise ValueError("its name must be a string of at most 100 characters")
-        if pattern not in (SPLIT_PATTERN, GPT2_PATTERN):
-            raise ValueError("its pattern must be numpygpt's or GPT-2's, which lose no text")
-        tokens = _tokens_from(document.get("ranks"))
-        special = document.get("special_tokens")
-        if special != {END_OF_TEXT: len(tokens)} or type(special[END_OF_TEXT]) is not int:
-            raise ValueError(f"its special tokens must be {END_OF_TEXT} alone, after the last rank")
-    except ValueError as error:
-        raise CheckpointError(f"{source} is no tokenizer file: {error}") from None
-    return encoding_of(name, tokens, pattern)
-
-
-def _tokens_from(ranks: Any) -> list[bytes]:
-    """The tokens from their base64, in order of rank."""
-    if not isinstance(ranks, list) or not all(isinstance(rank, str) for rank in ranks):
-        raise ValueError("its ranks must be a list of base64 strings")
-    tokens = [base64.b64decode(rank, validate=True) for rank in ranks]
-    if not all(0 < len(token) <= MAX_TOKEN_BYTES for token in tokens):
-        raise ValueError(f"its tokens must have 1 to {MAX_TOKEN_BYTES:,} bytes")
-    distinct = set(tokens)
-    if len(distinct) < len(tokens):
-        raise ValueError("a token is there twice")
-    if missing := [b for b in range(256) if bytes([b]) not in distinct]:
-        raise ValueError(f"{len(missing)} of the 256 bytes are missing, the first is {missing[0]}")
-    return tokens

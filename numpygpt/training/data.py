@@ -6,6 +6,7 @@ A model reads windows of T tokens and is asked, at every one of them, for the to
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import tiktoken
 
+from numpygpt.files.whole import user_path
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import utf8
@@ -25,7 +27,7 @@ STORIES = 12_000  # stories to learn from, and to hold out
 def read_text(path: str | Path) -> str:
     """A UTF-8 text file, whole."""
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        text = user_path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text, got bytes that are none: {error}") from None
     if not text.strip():
@@ -39,11 +41,22 @@ def split_text(text: str, held_out: float = 0.1) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
+def opening(text: str, longest: int = 32) -> str:
+    """The first whole words of the first line that begins in the text (it may begin amid one)."""
+    first, *lines = text.replace(END_OF_TEXT, "\n").splitlines() or [""]
+    line = next((line.strip() for line in lines if line.strip()), "")
+    line = line or first.partition(" ")[2].strip() or first.strip()
+    if len(line) > longest:
+        line = line[: longest + 1].rpartition(" ")[0] or line[:longest]
+    return line
+
+
 @dataclass(frozen=True)
 class Text:
     """What is learned: the text in two parts, and what to continue as a demonstration.
 
-    `file` is where it came from, None for the built-in stories.
+    `file` is where it came from, None for the built-in stories. A pipe is not there twice: a run
+    that learned from one is resumed with the same text from elsewhere.
     """
 
     train: str
@@ -62,8 +75,11 @@ class Text:
             first = " ".join(texts[-1].split()[:4])
             return cls(parts[0], parts[1], first if prompt is None else prompt)
         train, held_out = split_text(read_text(file))
-        first = held_out[:32].strip()
-        return cls(train, held_out, first if prompt is None else prompt, str(Path(file).resolve()))
+        if prompt is None or not (prompt or END_OF_TEXT in train):
+            # A model that never saw <|endoftext|> cannot begin with it, so it is given words.
+            prompt = opening(held_out) or opening("\n" + train)
+        path = user_path(file)
+        return cls(train, held_out, prompt, str(path.resolve() if path.is_file() else path))
 
     @cached_property
     def sha256(self) -> str:
@@ -107,17 +123,26 @@ class Data:
         return loss / math.log(2) * len(self.held_out) / self.held_out_bytes
 
 
-def held_out_loss(model: GPT, data: Data, B: int, max_batches: int | None = None) -> float:
-    """Mean loss over held-out windows that lie side by side (all of them, or the first ones)."""
+def held_out_loss(
+    model: GPT,
+    data: Data,
+    B: int,
+    max_batches: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, tokens: None,
+) -> float:
+    """Mean loss over held-out windows that lie side by side (all of them, or the first ones).
+
+    `progress` is told the tokens measured so far, and how many there are.
+    """
     T = model.config.context_length
     n = (len(data.held_out) - 1) // T
     if max_batches is not None:
         n = min(n, B * max_batches)
     windows = data.held_out[: n * T + 1].astype(np.int64)
     inputs, targets = windows[:-1].reshape(n, T), windows[1:].reshape(n, T)
-    view = model.view()
-    total = sum(
-        view.loss(inputs[i : i + B], targets[i : i + B]) * len(inputs[i : i + B])
-        for i in range(0, n, B)
-    )
+    view, total = model.view(), 0.0
+    for i in range(0, n, B):
+        rows = slice(i, i + B)
+        total += view.loss(inputs[rows], targets[rows]) * len(inputs[rows])
+        progress(min(i + B, n) * T, n * T)
     return total / n

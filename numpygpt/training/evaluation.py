@@ -24,6 +24,7 @@ import tiktoken
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
+from numpygpt.training.progress import LiveLine
 
 BATCH_TOKENS = 2048  # windows run together up to so many tokens
 
@@ -120,16 +121,13 @@ def batch_loss(model: GPT, ids: Array, starts: list[int], scored: int) -> float:
 
 
 def report(model: GPT, encoding: tiktoken.Encoding, text: str, stride: int | None = None) -> None:
-    """Score a text and print the result; on a terminal, show meanwhile how far it is."""
+    """Score a text and print the result; how far it is goes to stderr meanwhile."""
     start = time.perf_counter()
-    live = sys.stderr.isatty()
-
-    def progress(done: int, tokens: int) -> None:
-        if live:
-            line = f"{done:,} of {tokens:,} tokens" if done < tokens else ""
-            print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
-
-    score = evaluate(model, encoding, text, stride, progress)
+    line = LiveLine(sys.stderr)
+    try:
+        score = evaluate(model, encoding, text, stride, line.counter("tokens"))
+    finally:
+        line.clear()
     print(
         f"{score.loss:.4f} nats a token, perplexity {score.perplexity:.2f}, "
         f"{score.bits_per_byte:.4f} bits a byte; {score.tokens:,} tokens, {score.n_bytes:,} bytes, "

@@ -1,12 +1,13 @@
 """The folder of a run: a new one that nobody else has, or an old one; one training at a time."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from numpygpt.files.checkpoint import CHECKPOINT
-from numpygpt.files.whole import CheckpointError, remove_parts, sync_folder
+from numpygpt.files.whole import CheckpointError, remove_parts, sync_folder, user_path
 
 try:
     import fcntl
@@ -14,12 +15,24 @@ except ImportError:  # Windows: two trainings in one folder go unnoticed
     fcntl = None  # type: ignore[assignment]
 
 
+def option(name: str, value: str | Path) -> str:
+    """`--name value` of a command that is printed to be pasted: quoted, so that it runs nothing."""
+    text = shlex.quote(str(value))
+    return f"--{name}={text}" if str(value).startswith("-") else f"--{name} {text}"
+
+
+def resume_command(folder: Path) -> str:
+    """What goes on with the run in a folder."""
+    return f"numpygpt train {option('resume', folder)}"
+
+
 @contextmanager
 def new_folder(path: str | Path | None) -> Iterator[Path]:
     """Make and lock the folder, or a new one in runs/; one that stays empty is taken away again."""
+    wanted = None if path is None else user_path(path)
     try:
-        there = path is not None and Path(path).is_dir()
-        folder = _free_folder(Path("runs")) if path is None else Path(path)
+        there = wanted is not None and wanted.is_dir()
+        folder = _free_folder(Path("runs")) if wanted is None else wanted
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.parent)
     except OSError as error:
@@ -28,8 +41,8 @@ def new_folder(path: str | Path | None) -> Iterator[Path]:
         with locked(folder):
             if (folder / CHECKPOINT).exists():
                 raise CheckpointError(
-                    f"{folder} holds a run already: continue it with --resume {folder}, or choose "
-                    "another folder"
+                    f"{folder} holds a run already: continue it ({resume_command(folder)}), or "
+                    "choose another folder"
                 )
             yield folder
     finally:
@@ -41,6 +54,7 @@ def new_folder(path: str | Path | None) -> Iterator[Path]:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Have the folder for this process alone, or raise. A killed process has it no longer."""
+    folder = user_path(folder)
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: expected the folder of a run, and there is none")
     descriptor = os.open(folder, os.O_RDONLY) if fcntl else None

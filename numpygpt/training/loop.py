@@ -6,6 +6,7 @@ stream of random numbers that draws the batches. One `step()` is the whole idea 
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,8 @@ class TrainConfig:
     learning_rate : float
         Highest learning rate, reached at the end of the warm-up.
     min_learning_rate : float
-        Learning rate at the end, to which it falls along half a cosine.
+        Learning rate at the end, to which it falls along half a cosine; below 0: a twentieth of the
+        highest.
     warmup : int
         Steps in which the learning rate rises from 0.
     weight_decay : float
@@ -61,7 +63,7 @@ class TrainConfig:
     batch_size: int = 16
     accumulate: int = 1
     learning_rate: float = 6e-3
-    min_learning_rate: float = 3e-4
+    min_learning_rate: float = -1.0
     warmup: int = 80
     weight_decay: float = 0.1
     decay_all: bool = False
@@ -79,15 +81,20 @@ class TrainConfig:
                 raise ValueError(
                     f"TrainConfig: expected {name} at least 1, got {getattr(self, name)}"
                 )
-        for name in ("learning_rate", "min_learning_rate", "warmup", "clip", "save_every", "seed"):
+        for name in ("learning_rate", "warmup", "clip", "save_every", "seed"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"TrainConfig: expected {name} at least 0, got {value}")
-        if self.min_learning_rate > self.learning_rate:
+        if not self.min_learning_rate <= self.learning_rate:  # nan is not, either
             raise ValueError(
                 "TrainConfig: expected min_learning_rate at most learning_rate, "
                 f"{self.learning_rate:g}, got {self.min_learning_rate:g}"
             )
+
+    @property
+    def last_learning_rate(self) -> float:
+        """What the learning rate falls to."""
+        return self.learning_rate / 20 if self.min_learning_rate < 0 else self.min_learning_rate
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,7 @@ class Trainer:
             decay_all=config.decay_all,
         )
         self.rng = np.random.default_rng(config.seed)
+        model.set_dropout_rng(self.rng.spawn(1)[0])  # a stream of its own, from the same seed
         self.steps_done = 0
 
     def step(self) -> StepResult:
@@ -147,7 +155,7 @@ class Trainer:
                     f"{norm:g}; the first that is not finite is {where}"
                 )
             self.optimizer.lr = warmup_cosine(
-                self.steps_done, c.steps, c.warmup, c.learning_rate, c.min_learning_rate
+                self.steps_done, c.steps, c.warmup, c.learning_rate, c.last_learning_rate
             )
             self.optimizer.step((clip_scale(norm, c.clip) if c.clip else 1.0) / c.accumulate)
         self.steps_done += 1
@@ -183,8 +191,10 @@ class Trainer:
         self.optimizer.m, self.optimizer.v = m, v
         self.set_random_streams(streams)
 
-    def held_out_loss(self, whole: bool = False) -> float:
+    def held_out_loss(
+        self, whole: bool = False, progress: Callable[[int, int], None] = lambda done, tokens: None
+    ) -> float:
         """Loss on held-out text, in nats a token: of `eval_batches` batches, or of all of it."""
         c = self.config
         batches = None if whole else c.eval_batches
-        return held_out_loss(self.model, self.data, c.batch_size, batches)
+        return held_out_loss(self.model, self.data, c.batch_size, batches, progress)

@@ -2,11 +2,10 @@
 
 import csv
 import io
-import os
 from pathlib import Path
 from types import TracebackType
 
-from numpygpt.files.whole import CheckpointError
+from numpygpt.files.whole import CheckpointError, flush_to_disk
 
 MEASURED = ["loss", "grad_norm", "learning_rate", "held_out_loss", "bits_per_byte"]
 COLUMNS = ["step", "seconds", *MEASURED]
@@ -59,7 +58,7 @@ class Metrics:
     def flush(self) -> None:
         """Have all rows on the disk: before the checkpoint that they lead to."""
         try:
-            os.fsync(self.file.fileno())
+            flush_to_disk(self.file.fileno())
         except OSError as error:
             raise CheckpointError(f"{self.path} cannot be written: {error.strerror}") from error
 

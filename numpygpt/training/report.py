@@ -1,16 +1,26 @@
 """What a run tells of itself: what it will do, what the model writes by now, how good it became."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 import tiktoken
 
-from numpygpt.generation import generate
+from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.generation import stream
 from numpygpt.gpt import GPT
+from numpygpt.layers.parameter import Array
 from numpygpt.text.parser import share_well_formed, share_well_formed_stories
-from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
+from numpygpt.text.printable import printable
+from numpygpt.text.tokenizer import END_OF_TEXT, StreamDecoder, encode_text
 from numpygpt.training.data import Text
+from numpygpt.training.folder import option
 from numpygpt.training.loop import Trainer
+from numpygpt.training.progress import LiveLine
 
 SAMPLE_TOKENS = 60  # that continue the prompt
-FRESH = 200  # samples that are judged at the end
+FRESH, STORY_TOKENS = 200, 250  # samples that are judged at the end, and their longest
 TEMPERATURE, TOP_P = 0.8, 0.95  # of all samples
 
 
@@ -29,35 +39,56 @@ def describe(trainer: Trainer, encoding: tiktoken.Encoding) -> str:
 def sample(model: GPT, encoding: tiktoken.Encoding, prompt: str) -> str:
     """The prompt, continued, with its lines set in."""
     ids = encode_text(encoding, prompt or END_OF_TEXT)[None]
-    eos = encoding.eot_token
-    out = generate(model, ids, SAMPLE_TOKENS, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=1)[0]
-    return indent(encoding.decode([int(i) for i in out if i != eos], errors="replace"))
+    decoder = StreamDecoder(encoding)  # a last character that was cut is left out
+    new = (int(ids[0]) for ids in _written(model, encoding, ids, SAMPLE_TOKENS, seed=1))
+    return indent(prompt + "".join(decoder.feed(i) for i in new if i != encoding.eot_token))
 
 
 def fresh_stories(
-    model: GPT, encoding: tiktoken.Encoding, count: int = FRESH, seed: int = 2
+    model: GPT, encoding: tiktoken.Encoding, progress: LiveLine, count: int = FRESH, seed: int = 2
 ) -> list[str]:
-    """New samples from nothing but the end-of-text token."""
-    eos = encoding.eot_token
-    prompts = [[eos]] * count
-    out = generate(model, prompts, 250, TEMPERATURE, top_p=TOP_P, eos_id=eos, rng=seed)
-    return [encoding.decode([int(i) for i in row if i != eos]).strip() for row in out]
+    """New samples from nothing but the end-of-text token; some may be empty."""
+    eos, count_up = encoding.eot_token, progress.counter("tokens  fresh stories")
+    steps = []
+    for ids in _written(model, encoding, [[eos]] * count, STORY_TOKENS, seed):
+        steps.append(ids)
+        count_up(len(steps), STORY_TOKENS)
+    rows = np.stack(steps, axis=1)
+    return [encoding.decode([int(i) for i in row if i != eos]).strip() for row in rows]
 
 
-def judge_stories(model: GPT, encoding: tiktoken.Encoding, text: Text) -> str:
+def _written(
+    model: GPT, encoding: tiktoken.Encoding, ids: npt.ArrayLike, tokens: int, seed: int
+) -> Iterator[Array]:
+    """The ids that follow, step by step: so are all samples drawn."""
+    eos, V = encoding.eot_token, encoding.n_vocab
+    return stream(model, ids, tokens, TEMPERATURE, None, TOP_P, eos, seed, vocab_size=V)
+
+
+def judge_stories(model: GPT, encoding: tiktoken.Encoding, text: Text, progress: LiveLine) -> str:
     """How good fresh stories are, as the parser sees it, and whether any is only copied."""
-    fresh = fresh_stories(model, encoding)
+    fresh = fresh_stories(model, encoding, progress)
     learned = set(text.train.split(END_OF_TEXT))
-    copies = sum(story in learned for story in fresh)
+    copies = sum(story in learned for story in fresh if story)
+    first = next((story for story in fresh if story), "")
     return (
-        f"{FRESH} fresh stories: {share_well_formed(fresh):.1%} of their sentences are well "
+        f"{len(fresh)} fresh stories: {share_well_formed(fresh):.1%} of their sentences are well "
         f"formed, {share_well_formed_stories(fresh):.1%} of the stories hold together from "
         f"end to end,\nand {copies} are copies of a training story; the first of them:\n"
-        f"{indent(fresh[0])}\n"
+        f"{indent(first)}\n"
+    )
+
+
+def written(folder: Path, prompt: str) -> str:
+    """Where all of it is, and a command to paste; a prompt that cannot be shown is not in it."""
+    again = f" {option('prompt', prompt)}" if prompt and printable(prompt) == prompt else ""
+    return (
+        f"written to {folder}: {CHECKPOINT} (weights, tokenizer, configuration) and\n"
+        "metrics.csv (the losses); now try\n"
+        f"    numpygpt generate {option('run', folder)}{again}"
     )
 
 
 def indent(text: str) -> str:
-    """The text with its lines set in; a control character that gibberish has is not sent on."""
-    lines = text.rstrip("\n").split("\n")
-    return "\n".join("    " + "".join(c if c.isprintable() else "\ufffd" for c in l) for l in lines)
+    """What a reader may see of the text, with its lines set in."""
+    return "\n".join("    " + line for line in printable(text).rstrip("\n").split("\n"))

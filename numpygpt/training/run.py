@@ -1,8 +1,9 @@
 """The main job, `numpygpt train`: from gibberish to intelligible text, and nothing ever lost.
 
 A checkpoint is written before the first step, with each measurement on held-out text, and at the
-end, be that the last step, Ctrl-C or SIGTERM. It holds all that the next step depends on, so a run
-that was resumed ends with the same bits as one that was never interrupted.
+end, be that the last step, a signal (stop.py) or a reader of the output who went away. It holds all
+that the next step depends on, so a run that was resumed ends with the same bits as one that was
+never interrupted.
 """
 
 import time
@@ -12,14 +13,19 @@ from typing import Any
 
 import tiktoken
 
-from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, config_from, resume_run, save_run
+from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError
+from numpygpt.files.whole import user_path
 from numpygpt.gpt import GPT
 from numpygpt.training.data import Data, Text
 from numpygpt.training.diagnose import parameter_not_finite
+from numpygpt.training.folder import resume_command
 from numpygpt.training.loop import TrainConfig, Trainer
 from numpygpt.training.metrics import Metrics
-from numpygpt.training.progress import Progress, duration, stop_requested
-from numpygpt.training.report import describe, judge_stories, sample
+from numpygpt.training.progress import Progress, duration, say
+from numpygpt.training.record import Record
+from numpygpt.training.report import describe, judge_stories, sample, written
+from numpygpt.training.saved import resume_run, save_run
+from numpygpt.training.stop import stop_requested
 
 
 @dataclass
@@ -47,38 +53,34 @@ class Run:
         return run
 
     @classmethod
-    def resume(cls, folder: Path, steps: int | None = None) -> "Run":
-        """The run in a folder, where it was left; `steps` changes how many it has in all."""
+    def resume(
+        cls, folder: str | Path, steps: int | None = None, data: str | Path | None = None
+    ) -> "Run":
+        """The run in a folder, where it was left.
+
+        `steps` changes how many it has in all; `data` is where its text is now, if not where it
+        was. Raises CheckpointError if the folder holds no whole run, or the text is another one.
+        """
+        folder = user_path(folder)
         saved = resume_run(folder)
-        path = folder / CHECKPOINT
-        try:
-            about, state = saved.training["text"], saved.training["state"]
-            config = config_from(TrainConfig, saved.training["options"])
-            config = replace(config, steps=config.steps if steps is None else steps)
-            done, seconds = int(state["step"]), float(state["seconds"])
-            file, sha256, prompt = about["file"], str(about["sha256"]), str(about["prompt"])
-            if done < 0 or not isinstance(file, str | None):
-                raise ValueError(f"step {done} of the text {file!r}")
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise CheckpointError(
-                f"{path}: its config.json describes no training: {error}"
-            ) from None
-        text = Text.load(file, prompt)
-        if text.sha256 != sha256:
-            raise CheckpointError(
-                f"{folder} learned another text than is in {file or 'the built-in stories'} now: "
-                "a run can only be resumed with its own"
+        record = Record.read(saved.training, folder / CHECKPOINT)
+        text = record.find_text(folder, data)
+        config = replace(record.config, steps=record.config.steps if steps is None else steps)
+        if record.done > config.steps:
+            raise ValueError(
+                f"--steps: expected at least {record.done}, which {folder} has done already"
             )
-        if done > config.steps:
-            raise ValueError(f"--steps: expected at least {done}, which {folder} has done already")
-        data = Data.encode(saved.encoding, text.train, text.held_out)
-        trainer = Trainer(saved.model, data, config)
+        trainer = Trainer(
+            saved.model, Data.encode(saved.encoding, text.train, text.held_out), config
+        )
         assert saved.m is not None and saved.v is not None
         try:
-            trainer.restore(done, state["random"], saved.m, saved.v)
+            trainer.restore(record.done, record.random, saved.m, saved.v)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise CheckpointError(f"{path}: no state of random streams: {error!r}") from None
-        return cls(folder, text, saved.encoding, trainer, seconds, saved_step=done)
+            raise CheckpointError(
+                f"{folder / CHECKPOINT}: no state of random streams: {error!r}"
+            ) from None
+        return cls(folder, text, saved.encoding, trainer, record.seconds, saved_step=record.done)
 
     @property
     def model(self) -> GPT:
@@ -99,45 +101,61 @@ class Run:
         t = self.trainer
         if bad := parameter_not_finite(self.model):
             raise FloatingPointError(f"step {t.steps_done}: {bad} is not finite")
-        training = {
-            "options": asdict(t.config),
-            "text": {
-                "file": self.text.file,
-                "sha256": self.text.sha256,
-                "prompt": self.text.prompt,
-            },
-            "state": {
-                "step": t.steps_done,  # AdamW's t, too
-                "seconds": self.seconds,
-                "random": t.random_streams(),
-            },
-        }
-        save_run(self.folder, self.model, self.encoding, training, t.optimizer)
+        record = Record.of(t, self.text, self.seconds)
+        save_run(self.folder, self.model, self.encoding, record.as_json(), t.optimizer)
         self.saved_step = t.steps_done
 
+    def kept(self, then: str = "") -> str:
+        """What the folder keeps, whatever comes now; `then`, unless that is all."""
+        if not self.folder.is_dir():
+            return f"{self.folder} is gone"
+        kept = f"{self.folder} keeps the checkpoint of step {self.saved_step}"
+        return kept + then if self.saved_step < self.trainer.config.steps else kept
+
     def train(self) -> bool:
-        """Do the steps that are left; returns whether all are done, or a signal ended it early."""
+        """Do the steps that are left; returns whether all are done, or a signal ended it early.
+
+        Raises
+        ------
+        FloatingPointError, CheckpointError
+            If a number is not finite, or the folder cannot be written.
+        BrokenPipeError
+            If the output's reader went away: that ends a training as a signal does, all is saved.
+        OSError
+            If the output could not be written for another reason; the training went on without.
+        """
         c = self.trainer.config
         tokens = c.batch_size * c.accumulate * self.model.config.context_length
         progress = Progress(c.steps, tokens, self.trainer.steps_done)
+        to_go_on = f"; to go on: {resume_command(self.folder)}"
         try:
-            with Metrics(self.folder, self.trainer.steps_done) as metrics, stop_requested() as stop:
-                if not self.trainer.steps_done:
-                    self.show_sample(progress, "before training")
-                while not (self.complete or stop):
-                    self.step(progress, metrics)
-                metrics.flush()
-                if self.saved_step < self.trainer.steps_done:
-                    self.save()
+            self._steps(progress)
         except (FloatingPointError, CheckpointError) as error:
-            progress.print(progress.line())
-            kept = f"{self.folder} keeps the checkpoint of step {self.saved_step}"
-            if not self.folder.is_dir():
-                kept = f"{self.folder} is gone"
-            raise type(error)(f"{error}; {kept}") from error
-        progress.print(progress.line())
-        self.finish()
+            progress.end()
+            raise type(error)(f"{error}; {self.kept()}") from error
+        except KeyboardInterrupt:
+            say(self.kept(to_go_on))
+            raise
+        progress.end()
+        if not progress.lost:
+            self.finish(progress)
+        if lost := progress.lost:
+            what = "nobody reads the output any more"
+            if not isinstance(lost, BrokenPipeError):
+                what = f"the output cannot be written ({lost.strerror or lost})"
+            raise type(lost)(f"{what}; {self.kept(to_go_on)}") from lost
         return self.complete
+
+    def _steps(self, progress: Progress) -> None:
+        """Steps until all are done, a signal comes, or nobody listens; then a checkpoint."""
+        with Metrics(self.folder, self.trainer.steps_done) as metrics, stop_requested() as stop:
+            if not self.trainer.steps_done:
+                self.show_sample(progress, "before training")
+            while not (self.complete or stop or isinstance(progress.lost, BrokenPipeError)):
+                self.step(progress, metrics)
+            if self.saved_step < self.trainer.steps_done:
+                metrics.flush()
+                self.save()
 
     def step(self, progress: Progress, metrics: Metrics) -> None:
         """One step, and what is due after it: a measurement, a row, a checkpoint, a sample."""
@@ -151,8 +169,7 @@ class Run:
         row: dict[str, Any] = {"step": done, "seconds": f"{self.seconds:.2f}"}
         row |= {key: f"{value:.6g}" for key, value in asdict(result).items()}
         if done % c.eval_every == 0 and not self.complete:
-            loss = self.trainer.held_out_loss()
-            bits = self.trainer.data.bits_per_byte(loss)
+            loss, bits = self.measure(progress)
             row |= {"held_out_loss": f"{loss:.6g}", "bits_per_byte": f"{bits:.6g}"}
             progress.print(f"{progress.line()}  held out {loss:.3f}, {bits:.3f} bits/byte")
         metrics.write(row)
@@ -167,21 +184,27 @@ class Run:
         text = sample(self.model, self.encoding, self.text.prompt)
         progress.print(f"\n{when}:\n{text}\n")
 
-    def finish(self) -> None:
-        """Print the last measurements, and where everything was written."""
+    def measure(self, progress: Progress, whole: bool = False) -> tuple[float, float]:
+        """The loss on held-out text, in nats a token and in bits a byte."""
+        loss = self.trainer.held_out_loss(whole, progress.counter("tokens  held-out text"))
+        return loss, self.trainer.data.bits_per_byte(loss)
+
+    def finish(self, progress: Progress) -> None:
+        """Print the last measurements, and, even if Ctrl-C cuts them, where all was written."""
         done, steps = self.trainer.steps_done, self.trainer.config.steps
-        text = sample(self.model, self.encoding, self.text.prompt)
-        if not self.complete:
-            print(f"\nafter {done} steps:\n{text}\n")
-            print(f"stopped after {done} of {steps} steps; what was learned is kept. To go on:")
-            print(f"    numpygpt train --resume {self.folder}")
-            return
-        print(f"\nafter training ({duration(self.seconds)}):\n{text}\n")
-        loss = self.trainer.held_out_loss(whole=True)
-        bits = self.trainer.data.bits_per_byte(loss)
-        print(f"held-out text: {loss:.3f} nats a token, {bits:.3f} bits a byte")
-        if self.text.file is None:
-            print(judge_stories(self.model, self.encoding, self.text))
-        print(f"written to {self.folder}: {CHECKPOINT} (weights, tokenizer, configuration) and")
-        print("metrics.csv (the losses); now try")
-        print(f'    numpygpt generate --run {self.folder} --prompt "{self.text.prompt}"')
+        after = f"training ({duration(self.seconds)})" if self.complete else f"{done} steps"
+        try:
+            self.show_sample(progress, f"after {after}")
+            if self.complete:
+                loss, bits = self.measure(progress, whole=True)
+                progress.print(f"held-out text: {loss:.3f} nats a token, {bits:.3f} bits a byte")
+                if self.text.file is None:
+                    progress.print(judge_stories(self.model, self.encoding, self.text, progress))
+        finally:
+            if self.complete:
+                progress.print(written(self.folder, self.text.prompt))
+            else:
+                progress.print(
+                    f"stopped after {done} of {steps} steps; what was learned is kept. To go on:\n"
+                    f"    {resume_command(self.folder)}"
+                )

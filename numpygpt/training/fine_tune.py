@@ -1,4 +1,4 @@
-"""Fine-tuning, `numpygpt train --init`: training that starts from pretrained weights.
+"""Fine-tuning, `numpygpt train --init`: training that starts from weights that are there.
 
 A model that knows much is taught with small steps: the learning rate is less than a hundredth of
 what a fresh small model takes, and one window of GPT-2's 1,024 tokens is a batch.
@@ -6,17 +6,15 @@ what a fresh small model takes, and one window of GPT-2's 1,024 tokens is a batc
 
 from typing import Any
 
-import numpy as np
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.pretrained import load_with_tokenizer
+from numpygpt.training.saved import load_with_tokenizer
 
 FINE_TUNE: dict[str, Any] = {  # of TrainConfig, in place of its own defaults
     "steps": 200,
     "batch_size": 1,
     "learning_rate": 5e-5,
-    "min_learning_rate": 5e-6,
     "warmup": 10,
     "eval_every": 50,
     "eval_batches": 4,
@@ -38,6 +36,4 @@ def starting_point(
     if fixed:
         names = ", ".join("--" + name.replace("_", "-") for name in fixed)
         raise ValueError(f"--init {source} brings its own shape and tokenizer: remove {names}")
-    model, encoding = load_with_tokenizer(source, **shape)
-    model.set_dropout_rng(np.random.default_rng(seed))
-    return model, encoding
+    return load_with_tokenizer(source, rng=seed, **shape)

@@ -1,0 +1,125 @@
+"""What a run tells of itself: each number of it, and what its samples look like."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiktoken
+
+from numpygpt import GPT, GPTConfig, generate
+from numpygpt.text.stories import stories
+from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding
+from numpygpt.training import report
+from numpygpt.training.data import Text
+from numpygpt.training.progress import LiveLine
+
+NOWHERE = LiveLine(None)
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    return GPT(GPTConfig(257, 16, 12, 3, 2), rng=1)
+
+
+def writes(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on a model that is asked for a sample continues with these bytes."""
+    monkeypatch.setattr(report, "stream", lambda *_, **__: (np.array([byte]) for byte in text))
+
+
+def test_every_number_of_the_judgement(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
+    sound, learned, other = [story for story in stories(40, seed=5) if '"' not in story][:3]
+    end = sound.rpartition(". ")[2]  # a good sentence, but no story: whose?
+    fresh = ["", "Sam sat.It", sound, learned, learned, end, "", "The a of."]
+    monkeypatch.setattr(report, "fresh_stories", lambda *_: fresh)
+    text = Text(learned + END_OF_TEXT + other + END_OF_TEXT, "", "")  # an empty one is at its end
+    judged = report.judge_stories(model, byte_encoding(), text, NOWHERE)
+    good = sound.count(". ") + 1 + 2 * (learned.count(". ") + 1) + 1
+    share = good / (good + 4)  # two empty ones, "Sam sat.It", and "The a of."
+    assert judged.splitlines() == [
+        f"8 fresh stories: {share:.1%} of their sentences are well formed, {3 / 8:.1%} of the "
+        "stories hold together from end to end,",
+        "and 2 are copies of a training story; the first of them:",
+        "    Sam sat.It",
+    ]
+
+
+def test_no_token_is_drawn_that_the_tokenizer_lacks() -> None:
+    """A vocabulary padded to a round number, as many have it."""
+    padded = GPT(GPTConfig(300, 16, 12, 3, 2), rng=1)
+    padded.token_embedding.W.data[257:] *= 100
+    assert report.sample(padded, byte_encoding(), "a").startswith("    a")
+    assert len(report.fresh_stories(padded, byte_encoding(), NOWHERE, count=3)) == 3
+
+
+def test_fresh_stories_come_from_the_models_own_beginning(model: GPT) -> None:
+    encoding = byte_encoding()
+    line = LiveLine(None)
+    seen: list[str] = []
+    line.show = seen.append  # type: ignore[assignment,method-assign]
+    fresh = report.fresh_stories(model, encoding, line, count=3, seed=7)
+    rows = generate(model, [[256]] * 3, 250, 0.8, top_p=0.95, eos_id=256, rng=7)
+    assert fresh == [encoding.decode([i for i in row.tolist() if i != 256]).strip() for row in rows]
+    assert len(set(fresh)) == 3
+    assert seen[:2] == ["1 of 250 tokens  fresh stories", "2 of 250 tokens  fresh stories"]
+
+
+@pytest.mark.parametrize(
+    ("new", "shown"),
+    [
+        ("\tb\u3000c\r\nd", ["    a\tb\u3000c", "    d"]),
+        ("👩\u200d🚀", ["    a👩\u200d🚀"]),
+        ("\x1b[2J\x00", ["    a␛[2J␀"]),
+        ("b\n\n", ["    ab"]),
+    ],
+)
+def test_a_sample_shows_what_a_reader_may_see(
+    new: str, shown: list[str], monkeypatch: pytest.MonkeyPatch, model: GPT
+) -> None:
+    writes(new.encode(), monkeypatch)
+    assert report.sample(model, byte_encoding(), "a").split("\n") == shown
+
+
+def test_a_character_cut_by_the_samples_end_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, model: GPT
+) -> None:
+    writes(b"\xc3\xa9\xe4\xb8", monkeypatch)
+    assert report.sample(model, byte_encoding(), "a") == "    aé"
+
+
+@pytest.mark.parametrize("prompt", ["One day", ""])
+def test_a_sample_is_the_prompt_continued(
+    prompt: str, model: GPT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoding: tiktoken.Encoding = byte_encoding()
+    ids = list(prompt.encode()) or [256]  # a new story
+    row = generate(model, [ids], 60, 0.8, top_p=0.95, eos_id=256, rng=1)[0].tolist()
+    text = encoding.decode([i for i in row if i != 256], errors="replace")
+    assert len(text) > 20 and text.startswith(prompt)
+    cut = "\ufffd"  # the last character may be unfinished
+    shown = report.sample(model, encoding, prompt)
+    assert shown.rstrip(cut) == report.indent(text).rstrip(cut)
+
+
+@pytest.mark.parametrize(
+    ("folder", "prompt"),
+    [
+        ("runs/1", "One day"),
+        ("my run", "$(touch pwned) `x` 'y' \"z\" !! \\"),
+        ("-run", "-h"),
+        ("a;b", "two\nlines"),
+        ("r", "\x1b[2J"),
+        ("r", ""),
+    ],
+)
+def test_the_printed_command_says_what_it_names(folder: str, prompt: str) -> None:
+    command = report.written(Path(folder), prompt).split("now try\n", 1)[1]
+    program, name, *words = shlex.split(command)
+    assert (program, name) == ("numpygpt", "generate")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--run")
+    parser.add_argument("--prompt", default="left out")
+    args = parser.parse_args(words)
+    shown = prompt and "\x1b" not in prompt
+    assert (args.run, args.prompt) == (folder, prompt if shown else "left out")
