@@ -13,7 +13,7 @@ from numpygpt.book.printed import Comparison
 from numpygpt.book.report import comparison_lines
 from numpygpt.book.training import Sample, Training
 from numpygpt.book.training_log import LOSSES, compare_step, step_verdict
-from numpygpt.book.verdict import Verdict
+from numpygpt.book.verdict import Verdict, read
 from numpygpt.text.tokenizer import gpt2_encoding
 from numpygpt.training.progress import duration
 
@@ -35,31 +35,35 @@ def reproduce_command(chapter: str | None, data: str | None, train: bool) -> boo
     Raises
     ------
     ValueError
-        If data or train is given with a chapter that has no use for it.
+        If data or train is given with a chapter that has no use for it, or data is another text.
     OSError
-        If the text is needed and cannot be had: the file that was named, or any when training.
+        If the file cannot be read; or, last of all, if there is no training because the text or
+        GPT-2's vocabulary cannot be had. What does not need them is printed before.
     """
     if (data is not None or train) and chapter not in (None, "ch05"):
         raise ValueError(f"--data and --train belong to ch05, got them with {chapter}")
-    story = Verdict.load(data) if data is not None or train else None
+    if data is not None:
+        read(data)  # a wrong file is told before any work
+    story, reason = None, ""
     chapters = [chapter] if chapter else list(CHAPTERS)
     comparisons: list[Comparison] = []
     left_out = 0
     for name in chapters:
         print(f"\nChapter {name[-1]}: the book | numpygpt | difference\n")
-        reason = ""
-        if name == "ch05" and story is None:
-            story, reason = load_if_possible()
+        if name == "ch05":
+            story, reason = load_if_possible(data)
         shown = [show(comparison) for comparison in compare_all(computed(name, story))]
         comparisons += shown
         if name == "ch05":
             left_out = show_left_out(shown, reason)
     agrees = summarise(comparisons, left_out)
-    if story is not None and train:
+    if train and story is not None:
         agrees = show_training(story) and agrees
     for comparison in comparisons:
         if comparison.printed.name == "ch04.greedy":
             print(f"\n{answer(comparison)}")
+    if train and story is None:
+        raise OSError(f"--train: {reason}")
     return agrees
 
 
@@ -70,10 +74,10 @@ def computed(chapter: str, story: Verdict | None) -> Iterator[tuple[str, npt.Arr
     return chapter4.computed() if chapter == "ch04" else chapter5.computed(story)
 
 
-def load_if_possible() -> tuple[Verdict | None, str]:
-    """Return the text, or None and why there is none."""
+def load_if_possible(data: str | None) -> tuple[Verdict | None, str]:
+    """Return the text and its tokens, or None and why they cannot be had."""
     try:
-        return Verdict.load(), ""
+        return Verdict.load(data), ""
     except OSError as error:
         return None, str(error)
 

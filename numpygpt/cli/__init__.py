@@ -1,5 +1,5 @@
-"""The `numpygpt` command: parser reads the options, commands does what they ask for."""
+"""The `numpygpt` command: parser has the options, commands what they do, entry runs it."""
 
-from numpygpt.cli.parser import main
+from numpygpt.cli.entry import main
 
 __all__ = ["main"]

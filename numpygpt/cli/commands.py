@@ -4,28 +4,39 @@ Each imports what only it needs when it runs. The exit code is 0, or 1 where a c
 """
 
 import argparse
+import sys
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tiktoken
 
 from numpygpt.config import GPTConfig
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
+from numpygpt.text.bpe import END_OF_TEXT
 from numpygpt.training.loop import TrainConfig
 
 SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}  # train's defaults
 
 
-def load_model(args: argparse.Namespace) -> tuple[GPT, tiktoken.Encoding]:
-    """The model that --model or --run names, and its tokenizer."""
-    from numpygpt.training.saved import load_run, load_with_tokenizer
+def source_of(args: argparse.Namespace) -> str | Path:
+    """What --model names, perhaps on the hub, or the folder of --run."""
+    from numpygpt.files.checkpoint import CHECKPOINT
+    from numpygpt.pretrained.hub import is_run
+    from numpygpt.pretrained.load import CONFIG
 
     if args.model is not None:
-        return load_with_tokenizer(args.model)
-    model, encoding, *_ = load_run(args.folder or newest_run())
-    return model, encoding
+        return str(args.model)
+    folder = Path(args.folder or newest_run())
+    if not (is_run(folder) or (folder / CONFIG).is_file()):
+        raise ValueError(
+            f"{folder}: expected the folder of a run, with a {CHECKPOINT} (a model's name is given "
+            "with --model)"
+        )
+    return folder
 
 
 def chosen(args: argparse.Namespace, config: type) -> dict[str, Any]:
@@ -34,9 +45,13 @@ def chosen(args: argparse.Namespace, config: type) -> dict[str, Any]:
     return {name: value for name, value in vars(args).items() if name in names}
 
 
+def option_names(fields: Iterable[str]) -> list[str]:
+    """As they are on the command line."""
+    return ["--" + field.replace("_", "-") for field in fields]
+
+
 def train(args: argparse.Namespace) -> int:
     """Train, report, save: a new run, or one that was interrupted."""
-    from numpygpt.text.tokenizer import make_tokenizer
     from numpygpt.training.data import Text
     from numpygpt.training.folder import new_folder
     from numpygpt.training.run import Run
@@ -54,8 +69,7 @@ def train(args: argparse.Namespace) -> int:
     else:
         config = TrainConfig(**options)
         text = Text.load(given.get("data"), given.get("prompt"))
-        encoding = make_tokenizer(given.get("tokenizer", "bpe"), text.train)
-        model = GPT(GPTConfig(encoding.n_vocab, **SMALL | shape), rng=config.seed)
+        model, encoding = new_model(given.get("tokenizer", "bpe"), text.train, shape, config.seed)
     with new_folder(given.get("out")) as folder:
         run = Run.create(folder, text, encoding, model, config)
         print(run.describe(), flush=True)
@@ -63,17 +77,33 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
+def new_model(
+    tokenizer: str, text: str, shape: dict[str, Any], seed: int
+) -> tuple[GPT, tiktoken.Encoding]:
+    """A model that knows nothing yet, and the tokenizer for its text."""
+    from numpygpt.cli.info import check_room
+    from numpygpt.text.tokenizer import make_tokenizer
+
+    GPTConfig(**SMALL | shape)  # a wrong one is told before a tokenizer is learned
+    encoding = make_tokenizer(tokenizer, text)
+    config = GPTConfig(encoding.n_vocab, **SMALL | shape)
+    check_room(config)
+    return GPT(config, rng=seed), encoding
+
+
 def resume(given: dict[str, Any]) -> int:
-    """Go on with an interrupted run; all options but --steps are its own."""
+    """Go on with an interrupted run; all options but --steps and --data are its own."""
     from numpygpt.training.folder import locked
     from numpygpt.training.run import Run
 
     folder = Path(given["resume"])
-    if others := sorted(given.keys() - {"command", "run", "resume", "steps"}):
-        names = ", ".join("--" + name.replace("_", "-") for name in others)
-        raise ValueError(f"--resume takes every option but --steps from the run: remove {names}")
+    if others := sorted(given.keys() - {"run", "resume", "steps", "data"}):
+        raise ValueError(
+            "--resume takes every option but --steps and --data from the run: remove "
+            + ", ".join(option_names(others))
+        )
     with locked(folder):
-        run = Run.resume(folder, given.get("steps"))
+        run = Run.resume(folder, **{key: given[key] for key in ("steps", "data") if key in given})
         done, steps = run.trainer.steps_done, run.trainer.config.steps
         if run.complete:
             print(f"{folder} is complete: all {steps} steps are done; for more, give --steps")
@@ -86,40 +116,59 @@ def resume(given: dict[str, Any]) -> int:
 def generate(args: argparse.Namespace) -> int:
     """Print continuations, the first of them token by token."""
     from numpygpt.generation import stream
+    from numpygpt.text.printable import printable
     from numpygpt.text.tokenizer import StreamDecoder, encode_text
+    from numpygpt.training.saved import load_with_tokenizer
 
     for name, least in (("samples", 1), ("seed", 0)):
         if getattr(args, name) < least:
             raise ValueError(f"--{name}: expected at least {least}, got {getattr(args, name)}")
-    model, encoding = load_model(args)
-    ids = encode_text(encoding, args.prompt)
+    source = source_of(args)
+    prompt = args.prompt or own_prompt(source)
+    model, encoding = load_with_tokenizer(source)
     eos = encoding.eot_token
-    prompt = ids.tolist() or [eos]
-    options = (args.tokens, args.temperature, args.top_k, args.top_p, eos, args.seed)
-    steps = stream(model, [prompt] * args.samples, *options)  # an error comes before any output
-    rest: list[list[int]] = [[] for _ in range(args.samples)]
+    ids = encode_text(encoding, prompt or END_OF_TEXT)
+    options: dict[str, Any] = {"temperature": args.temperature, "top_k": args.top_k}
+    options |= {"top_p": args.top_p, "eos_id": eos, "rng": args.seed}
+    options["vocab_size"] = encoding.n_vocab  # the model may score more than that
+    prompts = np.repeat(ids[None], args.samples, axis=0)
+    steps = stream(model, prompts, args.tokens, **options)  # an error comes before any output
+    if not args.prompt:
+        print(f"no prompt: this continues {prompt or END_OF_TEXT!r}", file=sys.stderr)
+    show = printable if sys.stdout.isatty() else str  # a file gets what the model wrote
+    print(show(prompt), end="", flush=True)
+    drawn: list[Array] = []
     decoder = StreamDecoder(encoding)
-    print(args.prompt, end="", flush=True)
-    step: Array
     for step in steps:
-        for tokens, token in zip(rest, step.tolist(), strict=True):
-            tokens.append(token)
-        if rest[0][-1] != eos:
-            print(decoder.feed(rest[0][-1]), end="", flush=True)
+        drawn.append(step)
+        if step[0] != eos:
+            print(show(decoder.feed(step[0])), end="", flush=True)
     print(decoder.flush())
-    for tokens in rest[1:]:
-        text = encoding.decode([t for t in tokens if t != eos], errors="replace")
-        print(f"---\n{args.prompt}{text}")
+    for row in range(1, args.samples):
+        tokens = [int(step[row]) for step in drawn if step[row] != eos]
+        print(show(f"---\n{prompt}{encoding.decode(tokens, errors='replace')}"))
     return 0
+
+
+def own_prompt(source: str | Path) -> str:
+    """What a run showed while it was trained; the built-in stories are begun, not continued."""
+    from numpygpt.pretrained import open_source
+
+    with open_source(source) as found:
+        text = getattr(found, "training", {}).get("text")  # a run has it
+    if not isinstance(text, dict) or text.get("file") is None:
+        return ""
+    return str(text.get("prompt", ""))
 
 
 def evaluate(args: argparse.Namespace) -> int:
     """Print how well a model predicts a text."""
     from numpygpt.training.data import read_text
     from numpygpt.training.evaluation import report
+    from numpygpt.training.saved import load_with_tokenizer
 
     text = read_text(args.data)
-    report(*load_model(args), text, args.stride)
+    report(*load_with_tokenizer(source_of(args)), text, args.stride)
     return 0
 
 
@@ -146,9 +195,21 @@ def reproduce(args: argparse.Namespace) -> int:
 
 
 def info(args: argparse.Namespace) -> int:
-    """Print what a preset costs."""
+    """Print what a preset, or a model that is there, costs."""
     from numpygpt.cli.info import describe
+    from numpygpt.pretrained import open_source
 
-    options = chosen(args, GPTConfig)
-    print(describe(GPTConfig.preset(args.preset, **options), args.batch_size, args.tokens))
+    changes = chosen(args, GPTConfig)
+    if args.folder is None and args.model is None:
+        config = GPTConfig.preset(args.preset or "gpt2", **changes)
+    elif args.preset is not None or changes:
+        names = [args.preset] * (args.preset is not None) + option_names(changes)
+        raise ValueError(
+            "info: expected a preset, perhaps changed, or a model that is there (--run, --model), "
+            f"got both: remove {', '.join(names)}"
+        )
+    else:
+        with open_source(source_of(args)) as found:
+            config = found.config
+    print(describe(config, args.batch_size, args.tokens))
     return 0

@@ -1,22 +1,49 @@
 """What a model costs: parameters by part, memory, and arithmetic a token."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from numpygpt.config import GPTConfig
 from numpygpt.gpt import GPT
 from numpygpt.layers.base import Layer
+from numpygpt.layers.block import Block
 from numpygpt.layers.head import ROWS
 
 MIB = 2**20
 
 
+def skeleton(config: GPTConfig) -> tuple[GPT, Block]:
+    """The model with one block only, for all are alike, and that block; neither has memory."""
+    model = GPT(replace(config, n_layer=1), rng=None)
+    return model, model.blocks[0]
+
+
+def num_parameters(config: GPTConfig) -> int:
+    """How many numbers such a model learns."""
+    model, block = skeleton(config)
+    return model.num_parameters() + (config.n_layer - 1) * block.num_parameters()
+
+
+def check_room(config: GPTConfig) -> None:
+    """Raise if no memory could hold such a model in training, before all of it is filled."""
+    n = num_parameters(config)
+    try:
+        np.empty(4 * n, np.float32)  # weights, gradients, AdamW's m and v; never touched
+    except (MemoryError, ValueError):
+        raise MemoryError(f"a model of {n:,} parameters needs {16 * n / MIB:,.0f} MiB") from None
+
+
 def activation_floats(config: GPTConfig, B: int, T: int) -> int:
     """Numbers alive at the end of a training step's forward pass, as the layers save them."""
-    C, H, L, V, N = config.n_embd, config.n_head, config.n_layer, config.vocab_size, B * T
+    _, block = skeleton(config)
+    C, N = config.n_embd, B * T
     norm = C + 1  # x_hat and rstd
-    attention = 4 * C + H  # q, k, v and o; one log-sum-exp a head
-    feedforward = 8 * C  # h, and the gate that GELU found for it
-    block = 2 * norm + attention + feedforward
-    head = C + min(ROWS, N) * V // N  # dx, and a chunk of logits
-    return N * (L * block + norm + head)
+    attention = block.attention.qkv.W.shape[1] + C + config.n_head  # q, k, v; o; log-sum-exp
+    feedforward = 2 * block.feedforward.fc.W.shape[1]  # h, and the gate that GELU found for it
+    each = 2 * norm + attention + feedforward
+    head = C + min(ROWS, N) * config.vocab_size // N  # dx, and a chunk of logits
+    return N * (config.n_layer * each + norm + head)
 
 
 def forward_flops(config: GPTConfig, T: int) -> int:
@@ -25,8 +52,10 @@ def forward_flops(config: GPTConfig, T: int) -> int:
     Two for each weight of a matrix, and 4 C for each earlier token (half of T, on average) in each
     layer's attention.
     """
-    C, L, V = config.n_embd, config.n_layer, config.vocab_size
-    return 2 * (12 * L * C * C + V * C) + 4 * L * C * T // 2
+    model, block = skeleton(config)
+    C, L = config.n_embd, config.n_layer
+    matrices = sum(p.size for _, p in block.named_parameters() if len(p.shape) == 2)
+    return 2 * (L * matrices + model.head.W.size) + 4 * L * C * T // 2
 
 
 def describe(config: GPTConfig, B: int = 1, T: int | None = None) -> str:
@@ -37,14 +66,13 @@ def describe(config: GPTConfig, B: int = 1, T: int | None = None) -> str:
             f"info: expected a batch size from 1 and tokens from 1 to {config.context_length}, the "
             f"context length, got {B} and {T}"
         )
-    model = GPT(config, rng=None)  # memory that is never touched is never taken
-    block = model.blocks[0]
+    model, block = skeleton(config)
     L = config.n_layer
 
     def row(what: str, layer: Layer, times: int = 1) -> str:
         return f"  {what:34}{layer.num_parameters() * times:>16,}"
 
-    total = model.num_parameters()
+    total = num_parameters(config)
     caches = 2 * L * config.context_length * config.n_embd
     head = "the token embedding's" if config.tie_weights else f"{model.head.num_parameters():,}"
     train = 4 * total + activation_floats(config, B, T)

@@ -1,13 +1,62 @@
-"""Command-line options and their help: made from a dataclass, explained by its docstring."""
+"""Command-line options: values, read strictly, and help, from a dataclass's docstring."""
 
 import argparse
 import inspect
+import math
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
-STANDS_FOR: dict[Any, str] = {int: "N", float: "X"}  # a value, in a help text
+from numpygpt.cli.usage import meant
+from numpygpt.config import PRESETS
+
+
+def whole(text: str) -> int:
+    """An option's whole number, which an array could count."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 2**63
+    if abs(value) < 2**63:
+        return value
+    raise argparse.ArgumentTypeError(f"expected a whole number below 2^63, got {text[:40]!r}")
+
+
+def number(text: str) -> float:
+    """An option's number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value):
+        return value
+    raise argparse.ArgumentTypeError(f"expected a finite number, got {text[:40]!r}")
+
+
+def path(text: str) -> str:
+    """An option's path, or the name of a model; a shell leaves the ~ in --data=~/text.txt."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
+    return os.path.expanduser(text)
+
+
+def one_of(what: str, names: Sequence[str], else_: str = "") -> Callable[[str], str]:
+    """What reads one of these names."""
+
+    def read(text: str) -> str:
+        if text in names:
+            return text
+        expected = f"expected one of {', '.join(names)}{meant(text, names)}{else_}"
+        raise argparse.ArgumentTypeError(f"unknown {what} {text!r}: {expected}")
+
+    return read
+
+
+VALUES: dict[Any, Any] = {int: whole, float: number}
+STANDS_FOR: dict[Any, str] = {whole: "N", number: "X"}  # a value, in a help text
+preset = one_of("preset", list(PRESETS))
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -29,27 +78,30 @@ def add_fields(parser: Any, config: Any, but: Sequence[str] = ()) -> None:
         if field.name in but:
             continue
         option, value = "--" + field.name.replace("_", "-"), getattr(config, field.name)
-        kind: dict[str, Any] = {"type": type(value)}
+        kind: dict[str, Any] = {"type": VALUES.get(type(value))}
         if isinstance(value, bool):
             kind = {"action": argparse.BooleanOptionalAction}
         text = f"{about.get(field.name, '')} (default: {value})"
         parser.add_argument(option, default=argparse.SUPPRESS, help=text, **kind)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: Any, without: str = "; without, the newest of runs/") -> None:
     """The two options that say which model to use."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
-        "--run", dest="folder", metavar="DIR", help="a trained run; without, the newest of runs/"
+        "--run", dest="folder", metavar="DIR", type=path, help=f"a trained run's folder{without}"
     )
     group.add_argument(
-        "--model", metavar="M", help="pretrained weights: a folder, or a name such as gpt2"
+        "--model",
+        metavar="M",
+        type=path,
+        help="any model: a run's folder, one of pretrained weights, or a name such as gpt2",
     )
 
 
 def described_fields(config: type) -> dict[str, str]:
     """What the "Attributes" section of a dataclass's docstring says of each field."""
-    entry = r"^(\w+) : \w+\n((?:    .+\n?)+)"
+    entry = r"^(\w+) : \w+.*\n((?:    .+\n?)+)"
     found = re.findall(entry, inspect.getdoc(config) or "", re.MULTILINE)
     texts = {name: " ".join(text.split()).rstrip(".") for name, text in found}
     return {name: text[0].lower() + text[1:].replace("%", "%%") for name, text in texts.items()}

@@ -1,45 +1,45 @@
-"""The `numpygpt` command: `numpygpt --help` lists what it does.
-
-The commands themselves are in commands.py. What a user got wrong ends in one line and exit code 2,
-without a traceback.
-"""
+"""The command line: `numpygpt --help` lists the commands, each one's --help its options."""
 
 import argparse
-import io
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from numpygpt import __version__
 from numpygpt.cli import commands
-from numpygpt.cli.options import HelpFormatter, add_fields, add_model
+from numpygpt.cli.options import (
+    HelpFormatter,
+    add_fields,
+    add_model,
+    number,
+    one_of,
+    path,
+    preset,
+    whole,
+)
 from numpygpt.config import PRESETS, GPTConfig
 from numpygpt.training.loop import TrainConfig
 
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
-TEMPERATURE = "below 1 bolder, above 1 wilder, 0 always the most probable token"
-INIT = "fine-tune pretrained weights: a folder, or a name such as gpt2 (other defaults, see README)"
-MISTAKES = (
-    ValueError,
-    TypeError,
-    IndexError,
-    OSError,
-    ImportError,
-    FloatingPointError,
-    MemoryError,
+TEMPERATURE = (
+    "0: always the most probable token; the higher, the more often another one; 1: as often as the "
+    "model itself says"
 )
+INIT = "fine-tune a model: a run's folder, one of pretrained weights, or a name such as gpt2"
 Commands = Any  # what argparse's add_subparsers returns; its type has no public name
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="numpygpt", description="GPT-2 in plain NumPy.")
+def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The command line, and each command's own part of it by the command's name."""
+    parser = argparse.ArgumentParser(
+        prog="numpygpt",
+        description="GPT-2 in plain NumPy.",
+        epilog="numpygpt COMMAND --help lists a command's options.",
+    )
     parser.add_argument("-V", "--version", action="version", version=f"numpygpt {__version__}")
-    all_commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    all_commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (add_train, add_generate, add_evaluate, add_gradcheck, add_reproduce, add_info):
         add(all_commands)
-    return parser
+    return parser, all_commands.choices
 
 
 def add_command(
@@ -58,36 +58,48 @@ def add_train(all_commands: Commands) -> None:
     p = add_command(
         all_commands, commands.train, "train a model, from gibberish to intelligible text"
     )
-    new = p.add_argument_group("a new training", argument_default=argparse.SUPPRESS)
-    new.add_argument(
-        "--data", metavar="FILE", help="UTF-8 text to learn; without, the built-in stories"
+    text = p.add_argument_group("the text", argument_default=argparse.SUPPRESS)
+    text.add_argument(
+        "--data",
+        metavar="FILE",
+        type=path,
+        help="UTF-8 text to learn; without, the built-in stories",
     )
-    new.add_argument("--init", metavar="M", help=INIT)
-    new.add_argument("--tokenizer", metavar="KIND", help=f"{TOKENIZERS} (default: bpe)")
-    new.add_argument("--out", metavar="DIR", help="where to write the run; without, a new runs/N")
-    new.add_argument("--prompt", help="what to continue while training, as a sample")
-    old = p.add_argument_group("an interrupted training, or one to be made longer by --steps")
-    old.add_argument(
-        "--resume", metavar="DIR", default=argparse.SUPPRESS, help="go on where this run was left"
+    text.add_argument("--tokenizer", metavar="KIND", help=f"{TOKENIZERS} (default: bpe)")
+    text.add_argument("--prompt", help="what to continue while training, as a sample")
+    run = p.add_argument_group("the run", argument_default=argparse.SUPPRESS)
+    run.add_argument(
+        "--out", metavar="DIR", type=path, help="where to write it; without, a new runs/N"
+    )
+    run.add_argument("--init", metavar="M", type=path, help=INIT)
+    run.add_argument(
+        "--resume",
+        metavar="DIR",
+        type=path,
+        help="go on where this run was left, with its own options; --steps makes it longer, --data "
+        "says where its text is now",
     )
     model = p.add_argument_group("the model (GPTConfig)")
     small = GPTConfig(**commands.SMALL)  # type: ignore[arg-type]
     add_fields(model, small, but=["vocab_size"])
-    add_fields(p.add_argument_group("the training (TrainConfig)"), TrainConfig())
+    training = "the training (TrainConfig; with --init, fewer and smaller steps: see README)"
+    add_fields(p.add_argument_group(training), TrainConfig())
 
 
 def add_generate(all_commands: Commands) -> None:
     """`numpygpt generate`."""
     p = add_command(all_commands, commands.generate, "continue a prompt")
     add_model(p)
-    p.add_argument("--prompt", default="", help="what to continue; without, a new text")
-    p.add_argument("--tokens", type=int, default=200, help="the most tokens to add")
-    p.add_argument("--samples", type=int, default=1, help="how many continuations")
-    p.add_argument("--temperature", type=float, default=0.8, help=TEMPERATURE)
-    p.add_argument("--top-k", type=int, help="choose among the N most probable tokens")
-    p.add_argument("--top-p", type=float, help="choose among as few as have probability X in all")
     p.add_argument(
-        "--seed", type=int, default=0, help="start of the random numbers: the same, the same text"
+        "--prompt", help="what to continue; without, the run's own sample prompt, or a new text"
+    )
+    p.add_argument("--tokens", type=whole, default=200, help="the most tokens to add")
+    p.add_argument("--samples", type=whole, default=1, help="how many continuations")
+    p.add_argument("--temperature", type=number, default=0.8, help=TEMPERATURE)
+    p.add_argument("--top-k", type=whole, help="choose among the N most probable tokens")
+    p.add_argument("--top-p", type=number, help="choose among as few as have probability X in all")
+    p.add_argument(
+        "--seed", type=whole, default=0, help="start of the random numbers: the same, the same text"
     )
 
 
@@ -95,15 +107,21 @@ def add_evaluate(all_commands: Commands) -> None:
     """`numpygpt evaluate`."""
     p = add_command(all_commands, commands.evaluate, "perplexity and bits per byte of a text")
     add_model(p)
-    p.add_argument("--data", metavar="FILE", required=True, help="UTF-8 text to score")
-    p.add_argument("--stride", type=int, help="how far the window moves (half the context)")
+    p.add_argument("--data", metavar="FILE", type=path, required=True, help="UTF-8 text to score")
+    p.add_argument("--stride", type=whole, help="how far the window moves; without, half of it")
 
 
 def add_gradcheck(all_commands: Commands) -> None:
     """`numpygpt gradcheck`."""
     p = add_command(all_commands, commands.gradcheck, "check every gradient against differences")
-    p.add_argument("--sweep", action="store_true", help="show the error against the step size")
-    p.add_argument("--preset", help=f"check a whole model in float64: {', '.join(PRESETS)}")
+    what = p.add_mutually_exclusive_group()
+    what.add_argument("--sweep", action="store_true", help="show the error against the step size")
+    what.add_argument(
+        "--preset",
+        metavar="NAME",
+        type=preset,
+        help=f"check a whole model in float64: {', '.join(PRESETS)}",
+    )
 
 
 def add_reproduce(all_commands: Commands) -> None:
@@ -114,39 +132,25 @@ def add_reproduce(all_commands: Commands) -> None:
         "a book's printed numbers, and ours",
         description="Build a Large Language Model (From Scratch), chapters 3 to 5, without PyTorch",
     )
-    chapters = ("ch03", "ch04", "ch05")
-    p.add_argument("chapter", nargs="?", choices=chapters, help="one chapter; without, all three")
-    p.add_argument("--data", metavar="FILE", help="the-verdict.txt for ch05; without, fetched")
+    chapter = one_of("chapter", ("ch03", "ch04", "ch05"))
+    p.add_argument(
+        "chapter", nargs="?", type=chapter, help="ch03, ch04 or ch05; without, all three"
+    )
+    p.add_argument(
+        "--data", metavar="FILE", type=path, help="the-verdict.txt for ch05; without, fetched"
+    )
     p.add_argument("--train", action="store_true", help="train as ch05 does, three to five minutes")
 
 
 def add_info(all_commands: Commands) -> None:
     """`numpygpt info`."""
     p = add_command(all_commands, commands.info, "what a model costs: parameters, memory, flops")
-    p.add_argument("preset", nargs="?", default="gpt2", help=", ".join(PRESETS))
+    presets = one_of("preset", list(PRESETS), "; your own model is given with --run or --model")
+    p.add_argument("preset", nargs="?", type=presets, help=f"{', '.join(PRESETS)}; without, gpt2")
+    add_model(p, without="")
     p.add_argument(
-        "--batch-size", type=int, default=4, help="sequences a training step reads at once"
+        "--batch-size", type=whole, default=4, help="sequences a training step reads at once"
     )
-    p.add_argument("--tokens", type=int, help="tokens in each of them; without, at most 256")
+    p.add_argument("--tokens", type=whole, help="tokens in each of them; without, at most 256")
     shape = p.add_argument_group("changes to the preset (defaults: gpt2's)")
     add_fields(shape, GPTConfig(), but=["dropout"])
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 0, 1: a check failed, 2: wrong input, 130: Ctrl-C."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without é shows ?
-    args = build_parser().parse_args(argv)
-    try:
-        code: int = args.run(args)
-        print(end="", flush=True)
-        return code
-    except BrokenPipeError:  # the reader has enough (`| head`); what is still buffered goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except MISTAKES as error:
-        print(f"numpygpt: {str(error) or 'not enough memory'}", file=sys.stderr)
-        return 2
