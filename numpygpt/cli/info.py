@@ -70,7 +70,7 @@ def describe(config: GPTConfig, B: int = 1, T: int | None = None) -> str:
     L = config.n_layer
 
     def row(what: str, layer: Layer, times: int = 1) -> str:
-        return f"  {what:34}{layer.num_parameters() * times:>16,}"
+        return f"  {what:33} {layer.num_parameters() * times:>16,}"
 
     total = num_parameters(config)
     caches = 2 * L * config.context_length * config.n_embd
@@ -92,18 +92,18 @@ def describe(config: GPTConfig, B: int = 1, T: int | None = None) -> str:
                 block.feedforward,
                 L,
             ),
-            f"  {'layer norms':34}{(2 * L + 1) * model.norm.num_parameters():>16,}",
-            f"  {'head':34}{head:>16}",
-            f"  {'in all':34}{total:>16,}",
+            f"  {'layer norms':33} {(2 * L + 1) * model.norm.num_parameters():>16,}",
+            f"  {'head':33} {head:>16}",
+            f"  {'in all':33} {total:>16,}",
             "",
             "memory, float32",
-            f"  {'weights':34}{total * 4 / MIB:>12,.2f} MiB",
-            f"  {'keys and values, a full context':34}{caches * 4 / MIB:>12,.2f} MiB",
-            f"  {'to generate, batch 1':34}{(total + caches) * 4 / MIB:>12,.2f} MiB",
-            f"  {f'to train, batch {B} of {T:,} tokens':34}{train * 4 / MIB:>12,.2f} MiB",
+            f"  {'weights':33} {total * 4 / MIB:>12,.2f} MiB",
+            f"  {'keys and values, a full context':33} {caches * 4 / MIB:>12,.2f} MiB",
+            f"  {'to generate, batch 1':33} {(total + caches) * 4 / MIB:>12,.2f} MiB",
+            f"  {f'to train, batch {B} of {T:,} tokens':33} {train * 4 / MIB:>12,.2f} MiB",
             "",
             f"arithmetic a token, averaged over {T:,} tokens",
-            f"  {'forward':34}{flops / 1e6:>12,.1f} Mflop",
-            f"  {'forward and backward':34}{3 * flops / 1e6:>12,.1f} Mflop",
+            f"  {'forward':33} {flops / 1e6:>12,.1f} Mflop",
+            f"  {'forward and backward':33} {3 * flops / 1e6:>12,.1f} Mflop",
         ]
     )
