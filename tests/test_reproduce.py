@@ -106,6 +106,24 @@ def test_what_needs_no_vocabulary_is_always_shown(
     assert err.count("\n") == train and ("numpygpt: --train: " in err) == train
 
 
+def test_the_file_that_was_given_is_the_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = b"every effort moves you, every effort\n"
+    (tmp_path / "story.txt").write_bytes(text)
+    monkeypatch.setattr("numpygpt.book.verdict.SHA256", hashlib.sha256(text).hexdigest())
+    monkeypatch.setattr("numpygpt.book.verdict.download", no_text)
+    encoding = train_bpe(text.decode() * 20, 270)
+    monkeypatch.setattr("numpygpt.book.verdict.gpt2_encoding", lambda: encoding)
+
+    def figures(story: Verdict) -> Figures:
+        yield "ch05.text", [len(story.text), len(story.tokens)]
+
+    monkeypatch.setattr(chapter5, "computed", figures)
+    assert main(["reproduce", "ch05", "--data", str(tmp_path / "story.txt")]) == 1
+    assert f"20479  5145 | {len(text)} " in capsys.readouterr().out
+
+
 def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "ch05", "--data", str(tmp_path / "lost.txt")]) == 2
     assert "lost.txt" in capsys.readouterr().err

@@ -237,3 +237,5 @@ def test_ctrl_c(command: str, once: bytes, folder: Path) -> None:
     code, seen = on_terminal(folder, *command.split(), press=b"\x03", once=once)
     assert code == 130
     assert seen.endswith(b"interrupted\r\n") and b"Traceback" not in seen
+    if command.startswith("generate"):  # its line had begun
+        assert seen.endswith(b"\r\ninterrupted\r\n")
