@@ -74,6 +74,7 @@ class Output(io.TextIOBase):
                 os.dup2(nowhere, self.fileno())
                 os.close(nowhere)
                 self.target.flush()
+        self.target = self.failed = None  # when it is collected, Python flushes it once more
 
     @property
     def warning(self) -> str:
