@@ -107,8 +107,8 @@ def _start(work: Callable[[], None], helpers: int, workers: int) -> list[Future[
     all_started = threading.Event()
 
     def help(number: int) -> None:
-        all_started.wait()
-        if number < len(started):  # else it was queued, and then no thread could be had for it
+        # Not all: it was queued, but no thread could be had for it, or Ctrl-C came in between.
+        if all_started.wait(1.0) and number < len(started):
             work()
 
     with suppress(RuntimeError):  # the caller does what is left

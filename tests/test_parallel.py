@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,26 @@ def test_where_no_thread_can_be_had_the_caller_does_all(monkeypatch: pytest.Monk
     monkeypatch.undo()
     over_rows(add_one, x, np.zeros(50))  # what was queued for that thread must not be done now
     assert (x == 2).all()
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_interrupt_while_work_is_handed_out_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = parallel._pool(1)
+    submit = pool.submit
+
+    def interrupted(*args: Any) -> None:
+        submit(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool, "submit", interrupted)
+    x = np.zeros(50)
+    with pytest.raises(KeyboardInterrupt):
+        over_rows(add_one, x, np.zeros(50))
+    start = time.perf_counter()
+    pool.shutdown()  # as at the program's end: it waits for the helper
+    assert time.perf_counter() - start < 5 and not x.any()
 
 
 def test_a_thread_that_works_on_while_the_program_ends() -> None:
