@@ -1,6 +1,6 @@
 """GPT-2 in plain NumPy: every layer with a hand-written forward and backward pass.
 
-The letters of all shapes:
+The letters that all files share:
 
     B  sequences in a batch         C  numbers a token (channels, the embedding's width)
     T  tokens in a sequence         F  numbers inside the feed-forward, 4 C

@@ -2,14 +2,14 @@
 
 Each new token needs the keys and values of all tokens before it, and those never change: they are
 kept in a cache (2 L C numbers a token), so that a step costs one token's work and not the whole
-text's. The results are the same as without the cache.
+text's. The results are the same as without the cache, but for rounding.
 
-Past the context length T there is no position left. The window then moves: the last T // 2 tokens
-are read anew as positions 0, 1, ..., and generation goes on from there. (Moving it by one token at
-a time would change every position, and so cost a whole forward pass, at each step.)
+Past the context length there is no position left. The window then moves: its last half is read anew
+as positions 0, 1, ..., and generation goes on from there. (Moving it by one token at a time would
+change every position, and so cost a whole forward pass, at each step.)
 
 How a token is chosen from the logits z (V,), after z / temperature:
-    top_k   only the k highest stay;
+    top_k   only the k highest stay (and what equals the last of them);
     top_p   only the most probable stay, as few as together have probability p ("nucleus");
     then one is drawn from softmax(z). Temperature 0 takes the highest.
 
@@ -164,7 +164,7 @@ def generate(
     eos_id : int, optional
         A sequence that drew it is finished and filled with it; when all are, generation ends.
     rng : int or numpy.random.Generator
-        Of the draws.
+        Starts each sequence's random numbers.
     use_cache : bool
         Keep keys and values. Without, the same tokens come, slower.
     vocab_size : int, optional

@@ -84,7 +84,7 @@ class GPT(Layer):
                 layer.rng = rng
 
     def forward(self, ids: npt.ArrayLike, caches: list[KeyValueCache] | None = None) -> Array:
-        """Ids (B, T) -> logits (B, T, V)."""
+        """Ids (B, T) -> logits (B, T, V); for caches, see `hidden`."""
         with np.errstate(under="ignore"):  # what is too small for a float is 0: nothing is wrong
             return self.head.forward(self.hidden(ids, caches))
 
@@ -126,14 +126,11 @@ class GPT(Layer):
         """One empty key/value cache a block, for `batch` sequences (2 L B T C numbers in all)."""
         c = self.config
         shape = (batch, c.n_head, c.context_length, c.n_embd // c.n_head)
-        return [KeyValueCache(shape, self.dtype) for _ in self.blocks]
+        dtype = self.token_embedding.W.data.dtype
+        return [KeyValueCache(shape, dtype) for _ in self.blocks]
 
     def _check_caches(self, caches: list[KeyValueCache], B: int) -> int:
         """How many tokens the caches hold; an error unless they fit the model and the batch."""
-        if self.training:
-            raise ValueError(
-                "GPT: caches are for eval mode (backward cannot use them): call eval()"
-            )
         batches = {cache.k.shape[0] for cache in caches}
         if len(caches) != len(self.blocks) or batches != {B}:
             raise ValueError(
@@ -196,7 +193,7 @@ class GPT(Layer):
         rng: int | np.random.Generator = 0,
         **changes: Any,
     ) -> "GPT":
-        """As `from_pretrained`, in training mode, given what that opens."""
+        """As `from_pretrained`, in training mode, from what `open_source` opened."""
         from numpygpt.pretrained import changed
 
         stored = cls(source.config, rng=None)  # takes no memory before the file is known to fit

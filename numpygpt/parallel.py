@@ -8,18 +8,20 @@ it. Two things make that faster than the same NumPy calls on whole arrays:
 - **Threads.** NumPy's elementwise functions release the GIL, so two blocks run at the same time.
 
 Every thread takes the next block as soon as it is done with its last one, and the calling thread
-works too. A worker that the operating system never gets round to starting is cancelled, not waited
-for: on a busy machine, or in a process pinned to one core, the caller simply does all the blocks.
+works too. A task that no thread has begun by then is cancelled, not waited for: on a busy machine,
+or in a process pinned to one core, the caller simply does all the blocks.
 
-Two rules keep results equal bit for bit, whatever the block size and the thread count, on the same
-kind of processor (BLAS and NumPy have other instructions, and so other roundings, for another): a
-kernel computes each row from that row alone (sums over rows are taken outside, by one BLAS
-product), and a kernel never calls BLAS (`@`, `dot`; an `einsum` of one or two arrays is NumPy's own
-loop): concurrent BLAS calls serialise at best, and with some builds of OpenBLAS return wrong
-numbers (numpy issue 29391). Matrix products belong to the calling thread, and BLAS threads them
-itself.
+Two rules for kernels:
 
-A third thing is about the two kinds of threads together. OpenBLAS's threads wait for their next
+- One computes each row from that row alone. So results are equal bit for bit, whatever the block
+  size and the thread count, on one kind of processor (another has other instructions, and so
+  other roundings). Sums over rows are taken outside, by one BLAS product.
+- One never calls BLAS: no `@`, no `dot`. (`einsum`, unless asked to optimize, is a loop of NumPy's
+  own.) Concurrent BLAS calls wait for each other at best, and with some builds of OpenBLAS return
+  wrong numbers (numpy issue 29391). Matrix products belong to the calling thread, and BLAS
+  threads them itself.
+
+The two kinds of threads also compete. OpenBLAS's threads wait for their next
 product by spinning, for some 20 ms, and so hold the very cores that elementwise work could have: a
 step takes up to 8% longer. If they sleep too soon, waking them for each small product slows a
 generated token by as much. `OPENBLAS_THREAD_TIMEOUT` sets that time (2^n clock ticks) and is
@@ -39,14 +41,14 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any
 
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms: from one product to the next
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms, about the gap between two products
 
 import numpy as np
 import numpy.typing as npt
 
 # Of all arrays of a kernel together: 2 MB of float32, about an L2 cache. Smaller blocks fit it
-# better, but then the threads wait for the GIL, which every NumPy call takes, and a hand-over to a
-# thread (0.1 ms) costs more than it saves.
+# better, but then the threads wait for the GIL, which every NumPy call holds for a moment, and a
+# hand-over to a thread (0.1 ms) costs more than it saves.
 BLOCK_ELEMENTS = 1 << 19
 
 
@@ -71,7 +73,7 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
 
     The kernel writes its results into some of the blocks it is given (they are views).
     """
-    keep_freed_memory()  # by the first work in a process, training or not
+    keep_freed_memory()  # at the first call in a process
     n_rows = len(arrays[0])
     n_blocks = min(n_rows, -(-sum(a.size for a in arrays) // BLOCK_ELEMENTS))
     if n_blocks <= 1:
@@ -89,31 +91,31 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
             for start in starts:
                 kernel(*[a[start : start + step] for a in arrays])
 
-    helpers = _start(work, threads - 1, available - 1)
+    tasks = _start(work, threads - 1, available - 1)
     try:
         work()
     finally:
-        for helper in helpers:
-            if not helper.cancel():
-                helper.result()
+        for task in tasks:
+            if not task.cancel():
+                task.result()
 
 
-def _start(work: Callable[[], None], helpers: int, workers: int) -> list[Future[None]]:
-    """Hand work to so many helpers of the pool, or to as many as can be had.
+def _start(work: Callable[[], None], count: int, workers: int) -> list[Future[None]]:
+    """Have work done by so many threads of the pool, or by as many as can be had.
 
     A process that is ending starts no threads any more, and one may be forbidden to have more.
     """
     started: list[Future[None]] = []
     all_started = threading.Event()
 
-    def help(number: int) -> None:
-        # Not all: it was queued, but no thread could be had for it, or Ctrl-C came in between.
+    def task(number: int) -> None:
+        # submit may queue a task and then raise: nobody waits for that one, so it must not work.
         if all_started.wait(1.0) and number < len(started):
             work()
 
     with suppress(RuntimeError):  # the caller does what is left
-        for number in range(helpers):
-            started.append(_pool(workers).submit(help, number))
+        for number in range(count):
+            started.append(_pool(workers).submit(task, number))
     all_started.set()
     return started
 

@@ -53,19 +53,19 @@ TOTAL = "            lse[:, :, rows] = top + np.log(total)\n"
 LATE_MASK = (
     TOTAL + "            E[..., start - stop :] *= _causal_mask(stop - start, E.dtype) == 0\n"
 )
-DW = "self.W.add_product(x.reshape(-1, I).T, rows)"
+DW = "self.W.add_product(x.reshape(-1, I).T, dy_rows)"
 LEFTOVERS = "self.W._grad = self.W.room() if self.W._grad is None else self.W._grad; "
 ADD_ROWS = "dW[v] += row"
 
 # What is wrong, the source as it should be, the planted bug, and the arrays that must fail.
 LINEAR = [
-    ("dW transposed", DW, "self.W.add_product(rows.T, x.reshape(-1, I))", "W"),
-    ("dW off by 1.00001", DW, "self.W.add_product(x.reshape(-1, I).T, 1.00001 * rows)", "W"),
-    ("dW overwritten", DW, "self.W.grad[...] = x.reshape(-1, I).T @ rows", "W"),
+    ("dW transposed", DW, "self.W.add_product(dy_rows.T, x.reshape(-1, I))", "W"),
+    ("dW off by 1.00001", DW, "self.W.add_product(x.reshape(-1, I).T, 1.00001 * dy_rows)", "W"),
+    ("dW overwritten", DW, "self.W.grad[...] = x.reshape(-1, I).T @ dy_rows", "W"),
     ("dW added to leftovers", DW, LEFTOVERS + DW, "W"),
-    ("db forgotten", "self.b.add_product(np.ones(len(rows), dy.dtype), rows)", "pass", "b"),
-    ("db averaged", "np.ones(len(rows), dy.dtype)", "np.ones(len(rows)) / len(rows)", "b"),
-    ("W not transposed for dx", "rows @ self.W.data.T", "rows @ self.W.data", "x"),
+    ("db forgotten", "self.b.add_product(np.ones(len(dy_rows), dy.dtype), dy_rows)", "pass", "b"),
+    ("db averaged", "np.ones(len(dy_rows), dy.dtype)", "np.ones(len(dy_rows)) / len(dy_rows)", "b"),
+    ("W not transposed for dx", "dy_rows @ self.W.data.T", "dy_rows @ self.W.data", "x"),
 ]
 EMBEDDING = [
     ("repeated ids lost", ADD_ROWS, "dW[v] = row", "W"),
@@ -76,7 +76,7 @@ LAYERNORM = [
     ("x_hat's term forgotten", "dx -= x_hat * along_x_hat", "pass", "x"),
     ("gain forgotten", "np.multiply(dy, gain, out=dx)", "dx[...] = dy", "x"),
     ("rstd forgotten", "        dx *= rstd\n", "", "x"),
-    ("dgain without x_hat", "np.multiply(dy, x_hat, out=dgain)", "dgain[...] = dy", "gain"),
+    ("dgain without x_hat", "np.multiply(dy, x_hat, out=gains)", "gains[...] = dy", "gain"),
     ("dbias is dgain", "self.bias.add_product(ones, rows)",
      "self.bias.add_product(ones, dgain_rows)", "bias"),
     ("variance by C - 1", "x_hat, x_hat) / C", "x_hat, x_hat) / (C - 1)", "x"),
@@ -84,12 +84,12 @@ LAYERNORM = [
 GELU = [
     ("derivative of the erf form", "dx *= dy\n", ERF, "x"),
     ("3 became 2", "dx *= 6 * K * A", "dx *= 4 * K * A", "x"),
-    ("1 - s", "rest *= s", "pass", "x"),
+    ("1 - s", "slope *= s", "pass", "x"),
 ]
 DROPOUT = [
-    ("new mask in backward", "(mask,) = self.take_saved()",
-     "self.take_saved(); mask = self.draw_mask(dy.shape)", "x"),
-    ("not scaled in backward", "return self.apply(dy, mask)", "return dy * mask", "x"),
+    ("new mask in backward", "(keep,) = self.take_saved()",
+     "self.take_saved(); keep = self.draw_keep(dy.shape)", "x"),
+    ("not scaled in backward", "return self.apply(dy, keep)", "return dy * keep", "x"),
 ]  # fmt: skip
 QKV = "x qkv.W qkv.b"
 ATTENTION = [
@@ -101,7 +101,7 @@ ATTENTION = [
     ("no mask in backward", MASK + "    S -= lse", "    S -= lse", QKV),
     ("dq and dk swapped", "dq, dk, dv = self._split", "dk, dq, dv = self._split", QKV),
     ("dropout forgotten for dv", "A = P if keep is None else", "A = P if True else", QKV),
-    ("dropout forgotten for dP", "dP = self.dropout.apply(dP, ", "_ = self.dropout.apply(dP, ",
+    ("dropout forgotten for dP", "dP = dA if keep is None else", "dP = dA if True else",
      QKV),
 ]  # fmt: skip
 FEEDFORWARD = [
@@ -116,8 +116,13 @@ BLOCK = [
     ("first residual twice", "return dx1 + self.norm1", "return dx1 + dx1 + self.norm1", "x"),
 ]
 HEAD = [
-    ("dW counts twice", "self.W.add_product(rows.T,", "self.W.add_product(2 * rows.T,", "W"),
-    ("dx of wrong size", "return (rows @ self.W.data)", "return (rows @ self.W.data / V)", "x"),
+    ("dW counts twice", "self.W.add_product(dz_rows.T,", "self.W.add_product(2 * dz_rows.T,", "W"),
+    (
+        "dx of wrong size",
+        "return (dz_rows @ self.W.data)",
+        "return (dz_rows @ self.W.data / V)",
+        "x",
+    ),
 ]
 LOSS = [
     ("target not subtracted", "            z[n, ids] -= 1 / N\n", "", "x W"),

@@ -432,6 +432,15 @@ def test_huge_logits_do_not_overflow(dtype: Any) -> None:
     assert np.isfinite(layer.backward()).all() and np.isfinite(layer.W.grad).all()
 
 
+def test_a_cache_is_refused_in_training_mode() -> None:
+    """Backward would know nothing of the cached keys."""
+    layer, x, _ = _make("Attention")
+    cache = KeyValueCache((B, H, T, D), np.float64)
+    with pytest.raises(ValueError, match=r"caches are for eval mode .* call eval\(\)"):
+        layer.forward(x, cache)
+    assert cache.length == 0
+
+
 def test_without_dropout_x_itself_comes_back_and_nothing_is_drawn() -> None:
     class Never:
         def random(self, *args: Any, **options: Any) -> Array:

@@ -9,10 +9,11 @@ So two losses check all gradients at once: whatever is wrong in `grad`, grad . v
 unless the error is at right angles to v, which for a random v has probability 0.
 
 The numbers of v are drawn as large as the parameter's own (root mean square), because a model's
-weights are small: h = 1e-5 then moves each by about 1e-5 of itself, and both errors of central
+weights are small: h = 1e-5 then moves them by about 1e-5 of their size, and both errors of central
 differences are small. Measured at GPT-2 small, the error is 1e-7 for h = 1e-4, 1e-9 for 1e-5 and
 1e-6, and 1e-8 for 1e-7. It is relative to the norm of grad * v, the size that grad . v has for most
-v: the slope itself may happen to be near 0.
+v (the slope itself may happen to be near 0), and at least to a hundredth of the loss, below which
+its rounding is seen.
 
 The tolerance, 1e-7, is a hundred times that, and a ten-thousandth of what the mildest real bug
 makes (one forgotten bias of one block is 1e-3). An error confined to one small array could still

@@ -24,7 +24,7 @@ What makes such a check worth something:
 - Odd sizes that are all different: a transposed axis then is an error, not a coincidence.
 - dy is sent through twice and the sum halved, over memory that holds NaN, so that overwriting a
   gradient instead of adding to it, or adding to leftovers, is found as well.
-- An error is relative to the derivatives, however small they are: see `report`.
+- An error is relative to the array's derivatives, small or large; `report` says what 0 is.
 
 Reference: Squire and Trapp 1998 (the complex step).
 """

@@ -17,22 +17,25 @@ The softmax is taken in two steps, around the product with v:
     E[t,s] = exp(S[t,s] - top[t])           top = each row's largest, so that exp cannot overflow
     o = (E v) / total                       total[t] = sum_s E[t,s]
 
-which divides D numbers a row, and not T. With them comes lse = top + log(total), each row's
-log sum_s exp(S[t,s]), from which P[t,s] = exp(S[t,s] - lse[t]) at any time.
+which takes D divisions per row instead of T. From top and total comes lse = top + log(total), each
+row's log sum_s exp(S[t,s]); with it, P[t,s] = exp(S[t,s] - lse[t]) at any time.
 
-Backward, from do = the derivative by o, a (T,D) matrix for each head
-----------------------------------------------------------------------
+Backward: the two Linears' own passes at both ends, and between them, from do = the derivative by o,
+a (T,D) matrix for each head, to dq, dk and dv
+----------------------------------------------------------------------------------------------------
 o[t] = sum_s P[t,s] v[s] is a product like Linear's:
 
     dv = P^T do             (T,T) (T,D) -> (T,D)
     dP = do v^T             (T,D) (D,T) -> (T,T)
 
-The softmax of one row has dP[s]/dS[r] = P[s] ([s = r] - P[r]), so
+In a softmax, number r of a row moves with score s by P[t,r] ([r = s] - P[t,s]). Summed over r with
+weights dP[t,r]:
 
     dS[t,s] = P[t,s] (dP[t,s] - delta[t]),   delta[t] = sum_r P[t,r] dP[t,r] = do[t] . o[t]
 
-where the last step puts dP = do v^T in and sums over r first: one number a row, from arrays of
-width D instead of T. S = (q / sqrt(D)) k^T is a product again:
+where the last step puts dP = do v^T in and sums over r first: one number per row, from arrays of
+width D instead of T. Where the mask is, P is 0, and so is dS. S = (q / sqrt(D)) k^T is a product
+again:
 
     dq = dS k / sqrt(D)     (T,T) (T,D) -> (T,D)
     dk = dS^T q / sqrt(D)   (T,T) (T,D) -> (T,D)
@@ -42,11 +45,13 @@ and delta is the same, because m may stand with either factor:
 
     sum_r P[t,r] dP[t,r] = sum_r P[t,r] m[t,r] dA[t,r] = sum_r A[t,r] (do[t] . v[r]) = do[t] . o[t]
 
-Saved: q, k, v (one array), o and lse. Not P, which is one small product and one exp away, and grows
-with T squared. (With dropout, keep does too, a byte a cell: it cannot be computed again.)
+Saved: q, k, v (one array), o (which the last Linear's x is, too) and lse. Not P, which is one small
+product and one exp away, and grows with T squared. With dropout, keep is saved as well, a byte for
+each of its (B,H,T,T) cells, for it cannot be computed again.
 
-Cost: 4 B T^2 C flops forward and 10 B T^2 C backward without the mask; queries are taken in blocks
-of R rows, each against the K keys up to its last row only, so that nearly half is never done.
+Cost: the Linears' 8 B T C^2 flops forward and twice that backward; between them 4 B T^2 C forward
+and 10 B T^2 C backward, masked cells included. Queries are taken in blocks of R rows, each against
+the K keys up to its last row only: in texts of many blocks, nearly half of that is never done.
 
 Reference: Vaswani et al. 2017, eq. 1 and section 3.2.2; delta: Dao et al. 2022 (FlashAttention).
 """
@@ -160,9 +165,11 @@ class CausalSelfAttention(Layer):
         qkv = self.qkv.forward(x, save_x)
         q, k, v = self._split(qkv, 3)
         if cache is not None:
+            if self.training:
+                raise ValueError("caches are for eval mode (backward cannot use them): call eval()")
             k, v = cache.extend(k, v)
         before = k.shape[2] - T  # keys of earlier calls, which every query may see
-        keep = self.dropout.draw_mask((B, H, T, before + T))
+        keep = self.dropout.draw_keep((B, H, T, before + T))
 
         o, lse = np.empty(x.shape, x.dtype), np.empty((B, H, T, 1), x.dtype)
         (o_heads,) = self._split(o, 1)
@@ -172,12 +179,12 @@ class CausalSelfAttention(Layer):
             rows, keys = slice(start, stop), slice(before + stop)
             S = (q[:, :, rows] * scale) @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
             top = np.empty((B, H, stop - start, 1), x.dtype)
-            E = S  # takes its memory
-            over_rows(exponentials, _pairs(E), _pairs(top))
+            over_rows(exponentials, _pairs(S), _pairs(top))
+            E = S  # it is, by now
             total = (E @ ones[keys])[..., None]
             lse[:, :, rows] = top + np.log(total)
-            A = E if keep is None else self.dropout.apply(E, keep[:, :, rows, keys])
-            np.matmul(A, v[:, :, keys], out=o_heads[:, :, rows])
+            E = E if keep is None else self.dropout.apply(E, keep[:, :, rows, keys])
+            np.matmul(E, v[:, :, keys], out=o_heads[:, :, rows])
             o_heads[:, :, rows] /= total
         self.save(qkv, o, lse, keep)
         return self.proj.forward(o)
@@ -199,11 +206,10 @@ class CausalSelfAttention(Layer):
             rows, keys = slice(start, stop), slice(stop)
             q_rows, do_rows = q[:, :, rows] * scale, do[:, :, rows]
             S = q_rows @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
-            dP = do_rows @ v[:, :, keys].swapaxes(2, 3)
-            if keep is not None:
-                dP = self.dropout.apply(dP, keep[:, :, rows, keys])
-            P, dS = S, dP  # take their memory
-            over_rows(softmax_backward, *map(_pairs, (P, dS, lse[:, :, rows], delta[:, :, rows])))
+            dA = do_rows @ v[:, :, keys].swapaxes(2, 3)
+            dP = dA if keep is None else self.dropout.apply(dA, keep[:, :, rows, keys])
+            over_rows(softmax_backward, *map(_pairs, (S, dP, lse[:, :, rows], delta[:, :, rows])))
+            P, dS = S, dP  # they are, by now
             np.matmul(dS, k[:, :, keys], out=dq[:, :, rows])
             A = P if keep is None else self.dropout.apply(P, keep[:, :, rows, keys])
             dk[:, :, keys] += dS.swapaxes(2, 3) @ q_rows

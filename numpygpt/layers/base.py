@@ -1,10 +1,10 @@
 """What every layer shares: one slot for what backward needs, its parameters, and clear errors.
 
-The protocol of every layer that computes (Block and FeedForward only chain others):
+The protocol of every layer that computes (FeedForward, Block and GPT only chain others):
 
 - `forward(x)` returns y and calls `self.save(...)` once: the arrays that backward will need.
 - `backward(dy)` begins with one `self.take_saved()`, adds to the `grad` of its parameters, and
-  returns dx, if x can be differentiated by. `dX` always is the derivative of the loss by X, in X's
+  returns dx, if there is a derivative by x. `dX` always is the derivative of the loss by X, in X's
   shape.
 - Taking empties the slot, so activations are freed while the backward pass walks down the model,
   and backward without forward, or twice, is an error instead of a wrong number.
@@ -60,7 +60,7 @@ class Layer:
         return _find(vars(self), "")
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
-        """This layer and every layer inside it, each with what its parameters' names begin with."""
+        """This layer and all inside it, with what their names begin with: "blocks.0.norm1."."""
         yield prefix, self
         for name, child in self.children():
             if isinstance(child, Layer):
@@ -84,23 +84,23 @@ class Layer:
         return sum(p.size for _, p in self.named_parameters())
 
     def train(self: AnyLayer, mode: bool = True) -> AnyLayer:
-        """Training mode: dropout drops, and forward saves for backward."""
+        """Training mode, or eval mode if False: see `eval`. What was saved is forgotten."""
         for layer in self.layers():
             layer.training, layer._saved = mode, None
         return self
 
     def eval(self: AnyLayer) -> AnyLayer:
-        """Eval mode: no dropout, nothing saved."""
+        """Eval mode: no dropout, and forward saves nothing for a backward pass."""
         return self.train(False)
 
     def view(self: AnyLayer, training: bool = False) -> AnyLayer:
         """The same parameters, in a mode and with saved slots of its own.
 
         What generates or evaluates takes a view, and so disturbs nobody who uses the layer at the
-        same time. All that is no parameter is copied: in training mode, the random numbers too.
+        same time. All that is no parameter is copied, a dropout's random numbers among it.
         """
         shared = {id(p): p for _, p in self.named_parameters()}
-        view = copy.deepcopy(self, shared).train(training)
+        view = copy.deepcopy(self, memo=shared).train(training)  # what the memo has is not copied
         view._flat = self._flat
         return view
 
@@ -118,16 +118,14 @@ class Layer:
         if len(dtypes) > 1:
             raise TypeError(f"expected parameters of one dtype, got {dtypes}")
         if self._flat is None or not self._flat.holds(parameters):
-            self._flat = FlatParameters(parameters, *dtypes)
+            self._flat = FlatParameters(parameters, next(iter(dtypes)))
         return self._flat
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The parameters'."""
-        return next(p for _, p in self.named_parameters()).data.dtype
-
     def allocate(self: AnyLayer, dtype: npt.DTypeLike = np.float32) -> AnyLayer:
-        """Give all parameters memory in one flat array; their values are undefined."""
+        """Give all parameters memory in one flat array, and forget gradients.
+
+        Values that are there already are kept, converted; without any they are undefined.
+        """
         self.zero_grad()
         self._flat = FlatParameters(dict(self.named_parameters()), dtype)
         return self
@@ -135,7 +133,7 @@ class Layer:
     def initialize(
         self: AnyLayer, rng: int | np.random.Generator = 0, dtype: npt.DTypeLike = np.float32
     ) -> AnyLayer:
-        """Allocate, and draw every parameter's first values in the order of their names."""
+        """Allocate, and draw first values, parameter by parameter as `named_parameters` goes."""
         self.allocate(dtype)
         rng = np.random.default_rng(rng)
         for _, p in self.named_parameters():
@@ -159,7 +157,7 @@ class Layer:
     # -- errors ---------------------------------------------------------------------------------
 
     def expect(self, x: Array, letter: str, width: int, like: Parameter) -> None:
-        """Raise unless x is (..., width), called `letter`, in the parameters' dtype."""
+        """Raise unless x is (..., width) in a parameter's dtype; the error calls width `letter`."""
         name, dtype = type(self).__name__, like.data.dtype
         if x.shape[-1:] != (width,):
             shape = f"(..., {letter}), {letter} = {width}"

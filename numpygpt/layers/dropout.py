@@ -7,13 +7,13 @@ Forward
 
 Backward
 --------
-The mask is a constant of the forward pass, so
+keep is a constant of the forward pass, so
 
     dx   = dy keep / (1 - p)        every array has x's shape
 
 In eval mode, and for p = 0, y is x itself and nothing is drawn.
 
-Saved: the mask, as one byte a number.
+Saved: keep, one byte per number.
 
 Reference: Srivastava et al. 2014.
 """
@@ -33,7 +33,7 @@ class Dropout(Layer):
     p : float
         The probability, 0 <= p < 1.
     rng : numpy.random.Generator, or anything with its `random(shape, dtype=...)`
-        Where the uniforms come from. Layers of one model share one.
+        Where the uniforms come from. A GPT's layers share one; by itself, each starts from seed 0.
     """
 
     def __init__(self, p: float, rng: Any = None) -> None:
@@ -42,28 +42,28 @@ class Dropout(Layer):
         self.p = p
         self.rng = np.random.default_rng(0) if rng is None else rng
 
-    def draw_mask(self, shape: tuple[int, ...]) -> Array | None:
+    def draw_keep(self, shape: tuple[int, ...]) -> Array | None:
         """True where a number is kept; None where nothing is dropped."""
         if not self.training or self.p == 0:
             return None
-        mask: Array = self.rng.random(shape, dtype=np.float32) < 1 - self.p
-        return mask
+        keep: Array = self.rng.random(shape, dtype=np.float32) < 1 - self.p
+        return keep
 
-    def apply(self, x: Array, mask: Array | None) -> Array:
+    def apply(self, x: Array, keep: Array | None) -> Array:
         """x keep / (1 - p): the formula of forward, and of backward."""
-        if mask is None:
+        if keep is None:
             return x
-        y: Array = x * mask
+        y: Array = x * keep
         y *= 1 / (1 - self.p)
         return y
 
     def forward(self, x: Array) -> Array:
         """Any shape -> the same shape."""
-        mask = self.draw_mask(x.shape)
-        self.save(mask)
-        return self.apply(x, mask)
+        keep = self.draw_keep(x.shape)
+        self.save(keep)
+        return self.apply(x, keep)
 
     def backward(self, dy: Array) -> Array:
         """Of x's shape -> of x's shape."""
-        (mask,) = self.take_saved()
-        return self.apply(dy, mask)
+        (keep,) = self.take_saved()
+        return self.apply(dy, keep)

@@ -46,7 +46,9 @@ class Embedding(Layer):
     n_rows : int
         How many ids there are (V for tokens, the context length for positions).
     n_embd : int
-        C: numbers a row.
+        C: numbers in a row.
+    std : float
+        W starts as N(0, std^2).
     """
 
     def __init__(self, n_rows: int, n_embd: int, std: float = 0.02) -> None:

@@ -2,8 +2,8 @@
 
 Forward, number by number
 -------------------------
-GELU is x times the probability that a normal variable is below x. GPT-2 takes the tanh form of that
-probability, s:
+GELU is x times the probability that a standard normal variable is below x. GPT-2 takes the tanh
+form of that probability, s:
 
     u = k (x + a x^3)                   k = sqrt(2 / pi), a = 0.044715
     s = (1 + tanh(u)) / 2
@@ -13,19 +13,19 @@ Backward
 --------
 With tanh' = 1 - tanh^2, which is 4 s (1 - s), and the product rule:
 
-    du/dx = k (1 + 3 a x^2)
-    ds/dx = 2 s (1 - s) du/dx
-    dy/dx = s + x ds/dx
-    dx    = dy (dy/dx)                                  every array has x's shape
+    u' = k (1 + 3 a x^2)
+    s' = 2 s (1 - s) u'
+    y' = s + x s'
+    dx = dy y'                                          every array has x's shape
 
 The code multiplies constants out first, so that a number costs fewer passes: u = x (k + k a x^2)
-and x ds/dx = x (2 k + 6 k a x^2) s (1 - s).
+and x s' = x (2 k + 6 k a x^2) s (1 - s).
 
 Saved: x and s. Not y, which is one product away: `output` makes it again, for the Linear that
-follows. (s could be found again as well, from x, in half of this memory and another tanh a number:
-a twentieth more time in a very small model, a hundredth in GPT-2 small.)
+follows. (s could be found again as well, from x. That would halve this memory, for one more tanh
+per number: a twentieth more time in a very small model, a hundredth in GPT-2 small.)
 
-Cost: 7 flops and one tanh a number forward, 9 flops backward, in blocks that stay in the cache.
+Cost: 7 flops and one tanh per number forward, 9 flops backward, in blocks that stay in the cache.
 
 Reference: Hendrycks and Gimpel 2016, section 2 (the tanh approximation).
 """
@@ -59,9 +59,9 @@ def gelu_backward(x: Array, s: Array, dy: Array, dx: Array) -> None:
     dx *= 6 * K * A
     dx += 2 * K
     dx *= x
-    rest = 1 - s
-    rest *= s
-    dx *= rest
+    slope = 1 - s
+    slope *= s
+    dx *= slope
     dx += s
     dx *= dy
 

@@ -25,8 +25,7 @@ the whole (N, V) array of a large batch, the largest of a model, never exists, a
 logits again. Because the loss is the last step, its own derivative is 1 and nothing else is needed.
 
 Saved: by `loss`, dx and dW; by `forward`, x. dW, as large as the embedding, is computed in the room
-of W's gradient (see Parameter.room), so that it takes no memory of its own in the first batch that
-adds to a gradient.
+of W's gradient (see Parameter.room): only a second batch before `zero_grad` needs memory for it.
 
 Cost: 2 N V C flops forward, 4 N V C backward: three tenths of GPT-2 small's work.
 
@@ -45,7 +44,7 @@ ROWS = 512  # rows of logits alive at a time
 VOCAB_ROWS = 2048  # rows of dW added to at a time: few enough to be in the cache still
 
 
-def add_product(dW: Array, dz: Array, x: Array, first: bool) -> None:
+def accumulate_dW(dW: Array, dz: Array, x: Array, first: bool) -> None:
     """dW (+)= dz^T x; adding goes by slices of V, so that no second (V, C) array is made."""
     if first:
         np.matmul(dz.T, x, out=dW)
@@ -79,17 +78,19 @@ class Head(Layer):
 
         After `forward`, dz (..., V) is the derivative by the logits; after `loss` there is none.
         """
-        x, dx, dW = self.take_saved()
+        x, _, _ = self.saved
         V, C = self.W.shape
         if (dz is None) != (x is None):
             raise ValueError("Head.backward: expected dlogits after forward, and none after loss")
+        if dz is not None:
+            self._check_dlogits(dz, x)
+        x, dx, dW = self.take_saved()
         if dz is None:
             self.W.add_grad(dW, in_room=True)
             return np.asarray(dx)
-        self._check_dlogits(dz, x)
-        rows = dz.reshape(-1, V)
-        self.W.add_product(rows.T, x.reshape(-1, C))
-        return (rows @ self.W.data).reshape(x.shape)
+        dz_rows = dz.reshape(-1, V)
+        self.W.add_product(dz_rows.T, x.reshape(-1, C))
+        return (dz_rows @ self.W.data).reshape(x.shape)
 
     def loss(self, x: Array, targets: Array) -> float:
         """Mean cross-entropy of x (..., C) against the ids `targets` (...), in nats.
@@ -122,7 +123,7 @@ class Head(Layer):
             over_rows(cross_entropy, z, ids[part], losses[part])  # z becomes dz
             if self.training:
                 np.matmul(z, self.W.data, out=dx.reshape(-1, C)[part])
-                add_product(dW, z, rows[part], first=start == 0)
+                accumulate_dW(dW, z, rows[part], first=start == 0)
         self.save(None, dx, dW)
         return cast(float, losses.mean(dtype=np.result_type(x.dtype, np.float64)).item())
 

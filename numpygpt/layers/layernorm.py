@@ -1,4 +1,4 @@
-"""LayerNorm: each token's numbers are shifted to mean 0 and scaled to variance 1, then by a gain.
+"""LayerNorm: each token's numbers get mean 0 and variance 1, then a gain and a bias.
 
 Forward, for one token's row x of C numbers
 -------------------------------------------
@@ -14,8 +14,8 @@ through the mean, and through rstd:
 
     d x_hat[j] / d x[i] = rstd ( [i = j]  -  1/C  -  x_hat[i] x_hat[j] / C )
 
-(the last term because d rstd / d x[i] = -rstd^3 (x[i] - mean) / C = -rstd^2 x_hat[i] / C). Summed
-over j with weights g[j]:
+(the last term because d rstd / d x[i] = -rstd^3 (x[i] - mean) / C = -rstd^2 x_hat[i] / C; what
+comes through the mean there is 0, for the x[c] - mean sum to 0). Summed over j with weights g[j]:
 
     dx    = rstd ( g  -  mean_c(g)  -  x_hat mean_c(g x_hat) )      (N, C)
     dgain = sum_n dy[n] x_hat[n]                                    (C,)
@@ -91,8 +91,8 @@ class LayerNorm(Layer):
         (C,) = self.gain.shape
         gain = self.gain.data
 
-        def differentiate(dy: Array, x_hat: Array, rstd: Array, dx: Array, dgain: Array) -> None:
-            np.multiply(dy, x_hat, out=dgain)
+        def differentiate(dy: Array, x_hat: Array, rstd: Array, dx: Array, gains: Array) -> None:
+            np.multiply(dy, x_hat, out=gains)
             np.multiply(dy, gain, out=dx)
             along_ones = np.einsum("nc->n", dx)[:, None] / C
             along_x_hat = np.einsum("nc,nc->n", dx, x_hat)[:, None] / C

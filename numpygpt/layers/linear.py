@@ -65,8 +65,8 @@ class Linear(Layer):
         if x is None:
             raise ValueError("Linear.backward: expected x, for forward was told not to save it")
         I, O = self.W.shape
-        rows = dy.reshape(-1, O)
-        self.W.add_product(x.reshape(-1, I).T, rows)
+        dy_rows = dy.reshape(-1, O)
+        self.W.add_product(x.reshape(-1, I).T, dy_rows)
         if self.b is not None:
-            self.b.add_product(np.ones(len(rows), dy.dtype), rows)
-        return (rows @ self.W.data.T).reshape(*dy.shape[:-1], I)
+            self.b.add_product(np.ones(len(dy_rows), dy.dtype), dy_rows)
+        return (dy_rows @ self.W.data.T).reshape(*dy.shape[:-1], I)

@@ -1,14 +1,14 @@
 """Parameters: what is learned, and the one array that all of a model's parameters lie in.
 
 A `Parameter` is declared by its shape and how it starts; `initialize` gives it its values, `data`.
-Backward passes add to its gradient, `grad`. The first one after `zero_grad` is not added to zeros,
-it takes their place: no pass over memory is spent on zeroing. `room` is where it can be computed,
-the memory that the last gradient lay in.
+Backward passes add to its gradient, `grad`. The first gradient after `zero_grad` is stored instead
+of added, so no pass over memory is spent on zeros. It can be computed where it will lie: `room` is
+the memory that the last one had.
 
 What treats all numbers of a model alike (AdamW, clipping, saving) wants them in ONE array, and
 their gradients in another, so that each is one loop. `model.flat` is these two. Every `data` is a
-view into the first and every `grad` into the second, unless something else came there: a new head,
-a block that was initialised by itself. Asking for `model.flat` gathers these again, values kept.
+view into the first and every `grad` into the second, unless one was made apart: a new head, a block
+that was initialised by itself. Asking for `model.flat` gathers these again, values kept.
 """
 
 import math
@@ -27,7 +27,7 @@ class Parameter:
     Parameters
     ----------
     *shape : int
-        Its shape. Matrices are (in, out).
+        Its shape. Matrices are (in, out), but for the embedding (V, C), which a tied head shares.
     mean, std : float
         Its first values are drawn from N(mean, std^2).
     """

@@ -8,7 +8,7 @@ One step, for each parameter p with gradient g
     p <- p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 
 m and v start at 0 and are too small at first by the factors 1 - b^t, which the divisions undo.
-m / sqrt(v) is near 1 where gradients agree from step to step and near 0 where they cancel.
+m / sqrt(v) is near 1 or -1 where gradients agree from step to step, near 0 where they cancel.
 
 Weight decay applies to matrices only (pulling a gain to 0 would undo LayerNorm), or to all.
 
@@ -26,7 +26,7 @@ from numpygpt.layers.base import Layer
 from numpygpt.layers.parameter import Array
 from numpygpt.parallel import over_rows
 
-NORM_BLOCK = 1 << 20
+NORM_BLOCK = 1 << 20  # so many squares are added in float32, the rest in double
 
 
 def grad_norm(model: Layer) -> float:
@@ -58,7 +58,7 @@ class AdamW:
     weight_decay : float
         wd.
     decay_all : bool
-        Decay every parameter, as the book does, and not only those with two axes.
+        Decay every parameter, and not only those with two axes.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class AdamW:
     ) -> None:
         if not isinstance(model, Layer):
             raise TypeError(f"AdamW: expected a model, or a layer, got {type(model).__name__}")
-        sizes_fit = all(0 <= x < math.inf for x in (lr, eps, weight_decay))
-        if not sizes_fit or len(betas) != 2 or not all(0 <= b < 1 for b in betas):
+        in_range = all(0 <= x < math.inf for x in (lr, eps, weight_decay))
+        if not in_range or len(betas) != 2 or not all(0 <= b < 1 for b in betas):
             raise ValueError(
                 "AdamW: expected lr, eps and weight_decay at least 0 and two betas in [0, 1), got "
                 f"lr={lr}, eps={eps}, weight_decay={weight_decay}, betas={betas}"
@@ -105,7 +105,7 @@ class AdamW:
     ) -> None:
         b1, b2 = self.betas
         lr, eps = self.lr, self.eps
-        m_bias, v_bias = 1 - b1**self.t, 1 - b2**self.t
+        m_share, v_share = 1 - b1**self.t, 1 - b2**self.t
 
         def update(p: Array, g: Array, m: Array, v: Array) -> None:
             step = g * ((1 - b1) * scale)
@@ -116,10 +116,10 @@ class AdamW:
             v *= b2
             v += step
             np.sqrt(v, out=step)
-            step *= 1 / math.sqrt(v_bias)
+            step *= 1 / math.sqrt(v_share)
             step += eps
             np.divide(m, step, out=step)
-            step *= lr / m_bias
+            step *= lr / m_share
             p *= 1 - lr * weight_decay
             p -= step
 
