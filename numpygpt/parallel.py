@@ -34,7 +34,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -85,39 +85,34 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
     n_blocks += -n_blocks % threads  # about as many for each thread
     step = -(-n_rows // n_blocks)
     starts = iter(range(0, n_rows, step))  # shared by the threads: next() is atomic
+    begun: list[int] = []
+    ended: list[int] = []
 
     def work() -> None:
-        with np.errstate(under="ignore"):
-            for start in starts:
-                kernel(*[a[start : start + step] for a in arrays])
+        begun.append(1)
+        try:
+            with np.errstate(under="ignore"):
+                for start in starts:
+                    kernel(*[a[start : start + step] for a in arrays])
+        finally:
+            ended.append(1)
 
-    tasks = _start(work, threads - 1, available - 1)
+    tasks: list[Future[None]] = []
     try:
+        # A process that is ending starts no threads any more, and one may be forbidden to have
+        # more: then the caller does what is left.
+        with suppress(RuntimeError):
+            for _ in range(threads - 1):
+                tasks.append(_pool(available - 1).submit(work))
         work()
     finally:
+        for _ in starts:  # after an error, nobody begins another block
+            pass
         for task in tasks:
             if not task.cancel():
                 task.result()
-
-
-def _start(work: Callable[[], None], count: int, workers: int) -> list[Future[None]]:
-    """Have work done by so many threads of the pool, or by as many as can be had.
-
-    A process that is ending starts no threads any more, and one may be forbidden to have more.
-    """
-    started: list[Future[None]] = []
-    all_started = threading.Event()
-
-    def task(number: int) -> None:
-        # submit may queue a task and then raise: nobody waits for that one, so it must not work.
-        if all_started.wait(1.0) and number < len(started):
-            work()
-
-    with suppress(RuntimeError):  # the caller does what is left
-        for number in range(count):
-            started.append(_pool(workers).submit(task, number))
-    all_started.set()
-    return started
+        while len(ended) < len(begun):  # submit may queue a task and then raise
+            time.sleep(1e-4)
 
 
 @cache
