@@ -13,20 +13,20 @@ or in a process pinned to one core, the caller simply does all the blocks.
 
 Two rules for kernels:
 
-- One computes each row from that row alone. So results are equal bit for bit, whatever the block
-  size and the thread count, on one kind of processor (another has other instructions, and so
-  other roundings). Sums over rows are taken outside, by one BLAS product.
-- One never calls BLAS: no `@`, no `dot`. (`einsum`, unless asked to optimize, is a loop of NumPy's
-  own.) Concurrent BLAS calls wait for each other at best, and with some builds of OpenBLAS return
-  wrong numbers (numpy issue 29391). Matrix products belong to the calling thread, and BLAS
+- A kernel computes each row from that row alone. So results are equal bit for bit, whatever the
+  block size and the thread count, on one kind of processor (another has other instructions, and
+  so other roundings). Sums over rows are taken outside, by one BLAS product.
+- A kernel never calls BLAS: no `@`, no `dot`. (`einsum`, unless asked to optimize, is a loop of
+  NumPy's own.) Concurrent BLAS calls wait for each other at best, and with some builds of OpenBLAS
+  return wrong numbers (numpy issue 29391). Matrix products belong to the calling thread, and BLAS
   threads them itself.
 
 The two kinds of threads also compete. OpenBLAS's threads wait for their next
 product by spinning, for some 20 ms, and so hold the very cores that elementwise work could have: a
 step takes up to 8% longer. If they sleep too soon, waking them for each small product slows a
-generated token by as much. `OPENBLAS_THREAD_TIMEOUT` sets that time (2^n clock ticks) and is
-read when NumPy is loaded, so this module, the package's first, sets it before that, unless the
-environment has it already. A program that imports NumPy before numpygpt goes without.
+generated token by as much. `OPENBLAS_THREAD_TIMEOUT` sets how long they spin (2^n clock ticks)
+and is read when NumPy is loaded, so this module, the package's first, sets it before that, unless
+the environment has it already. A program that imports NumPy before numpygpt goes without.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
         for task in tasks:
             if not task.cancel():
                 task.result()
-        while len(ended) < len(begun):  # submit may queue a task and then raise
+        # A task that submit queued before it raised is not in `tasks`, and may be running.
+        while len(ended) < len(begun):
             time.sleep(1e-4)
 
 

@@ -69,16 +69,21 @@ LINEAR = [
 ]
 EMBEDDING = [
     ("repeated ids lost", ADD_ROWS, "dW[v] = row", "W"),
-    ("rows of the wrong order", "dy.reshape(ids.size, -1)", "dy.reshape(ids.size, -1)[::-1]", "W"),
+    (
+        "rows of the wrong order",
+        "dy.reshape(-1, self.W.shape[1])",
+        "dy.reshape(-1, self.W.shape[1])[::-1]",
+        "W",
+    ),
 ]
 LAYERNORM = [
     ("mean of g forgotten", "dx -= along_ones", "pass", "x"),
     ("x_hat's term forgotten", "dx -= x_hat * along_x_hat", "pass", "x"),
     ("gain forgotten", "np.multiply(dy, gain, out=dx)", "dx[...] = dy", "x"),
     ("rstd forgotten", "        dx *= rstd\n", "", "x"),
-    ("dgain without x_hat", "np.multiply(dy, x_hat, out=gains)", "gains[...] = dy", "gain"),
+    ("dgain without x_hat", "np.multiply(dy, x_hat, out=dgains)", "dgains[...] = dy", "gain"),
     ("dbias is dgain", "self.bias.add_product(ones, rows)",
-     "self.bias.add_product(ones, dgain_rows)", "bias"),
+     "self.bias.add_product(ones, dgains)", "bias"),
     ("variance by C - 1", "x_hat, x_hat) / C", "x_hat, x_hat) / (C - 1)", "x"),
 ]  # fmt: skip
 GELU = [

@@ -28,8 +28,7 @@ o[t] = sum_s P[t,s] v[s] is a product like Linear's:
     dv = P^T do             (T,T) (T,D) -> (T,D)
     dP = do v^T             (T,D) (D,T) -> (T,T)
 
-In a softmax, number r of a row moves with score s by P[t,r] ([r = s] - P[t,s]). Summed over r with
-weights dP[t,r]:
+In a softmax, d P[t,r] / d S[t,s] = P[t,r] ([r = s] - P[t,s]). Summed over r with weights dP[t,r]:
 
     dS[t,s] = P[t,s] (dP[t,s] - delta[t]),   delta[t] = sum_r P[t,r] dP[t,r] = do[t] . o[t]
 
@@ -179,7 +178,7 @@ class CausalSelfAttention(Layer):
             rows, keys = slice(start, stop), slice(before + stop)
             S = (q[:, :, rows] * scale) @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
             top = np.empty((B, H, stop - start, 1), x.dtype)
-            over_rows(exponentials, _pairs(S), _pairs(top))
+            over_rows(exponentials, _pairs(S), _pairs(top))  # whole (R, K) matrices are its rows
             E = S  # it is, by now
             total = (E @ ones[keys])[..., None]
             lse[:, :, rows] = top + np.log(total)

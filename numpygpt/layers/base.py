@@ -3,12 +3,13 @@
 The protocol of every layer that computes (FeedForward, Block and GPT only chain others):
 
 - `forward(x)` returns y and calls `self.save(...)` once: the arrays that backward will need.
-- `backward(dy)` begins with one `self.take_saved()`, adds to the `grad` of its parameters, and
-  returns dx, if there is a derivative by x. `dX` always is the derivative of the loss by X, in X's
+- `backward(dy)` calls `self.take_saved()` once, adds to the `grad` of its parameters, and returns
+  dx, if there is a derivative by x. `dX` always is the derivative of the loss by X, in X's
   shape.
 - Taking empties the slot, so activations are freed while the backward pass walks down the model,
   and backward without forward, or twice, is an error instead of a wrong number.
-- A layer never writes into its arguments. In eval mode it saves nothing.
+- A layer never writes into the arrays that it is given (a cache apart). In eval mode it saves
+  nothing.
 """
 
 import copy
@@ -114,11 +115,11 @@ class Layer:
     def flat(self) -> FlatParameters:
         """All parameters in one array, all gradients in another: gathered there if they are not."""
         parameters = dict(self.named_parameters())
-        dtypes = {p.data.dtype: name for name, p in parameters.items()} or {np.dtype("f"): ""}
+        dtypes = {p.data.dtype: name for name, p in parameters.items()}
         if len(dtypes) > 1:
             raise TypeError(f"expected parameters of one dtype, got {dtypes}")
         if self._flat is None or not self._flat.holds(parameters):
-            self._flat = FlatParameters(parameters, next(iter(dtypes)))
+            self._flat = FlatParameters(parameters, next(iter(dtypes), np.float32))
         return self._flat
 
     def allocate(self: AnyLayer, dtype: npt.DTypeLike = np.float32) -> AnyLayer:

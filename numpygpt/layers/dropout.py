@@ -33,7 +33,7 @@ class Dropout(Layer):
     p : float
         The probability, 0 <= p < 1.
     rng : numpy.random.Generator, or anything with its `random(shape, dtype=...)`
-        Where the uniforms come from. A GPT's layers share one; by itself, each starts from seed 0.
+        Where the uniforms come from: seed 0, if none is given. GPT sets one for all its layers.
     """
 
     def __init__(self, p: float, rng: Any = None) -> None:

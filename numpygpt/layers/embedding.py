@@ -14,8 +14,8 @@ W[v] was read by every n with ids[n] = v, and each read passes its dy on unchang
 
 A token that comes twice must be counted twice. The obvious `grad[ids] += dy` keeps only one of the
 repeats (NumPy reads, adds and writes whole arrays), so the rows are added one after the other: a
-microsecond each, and less than it takes to sort them. Ids have no derivative: backward returns
-nothing.
+microsecond each, and in all less than sorting the ids would cost. Ids have no derivative: backward
+returns nothing.
 
 Saved: the ids.
 
@@ -65,5 +65,5 @@ class Embedding(Layer):
         """Adds to the gradient of W; dy is (..., C)."""
         (ids,) = self.take_saved()
         dW = self.W.grad
-        for v, row in zip(ids.reshape(-1).tolist(), dy.reshape(ids.size, -1), strict=True):
+        for v, row in zip(ids.reshape(-1).tolist(), dy.reshape(-1, self.W.shape[1]), strict=True):
             dW[v] += row

@@ -15,7 +15,7 @@ Backward: the three layers' own, in reverse
 Saved: h and its gate, from which GELU makes a again, for dW_2; and x, unless the caller can make it
 again, too.
 
-Cost: 16 N C^2 flops forward, twice that backward: two thirds of a block's work.
+Cost: 16 N C^2 flops forward (N = B T rows), twice that backward: two thirds of a block's matrices.
 
 Reference: Vaswani et al. 2017, section 3.3, with GELU for ReLU as in GPT-2.
 """

@@ -125,6 +125,7 @@ class Head(Layer):
                 np.matmul(z, self.W.data, out=dx.reshape(-1, C)[part])
                 accumulate_dW(dW, z, rows[part], first=start == 0)
         self.save(None, dx, dW)
+        # (A complex number for complex parameters.)
         return cast(float, losses.mean(dtype=np.result_type(x.dtype, np.float64)).item())
 
     def _check_dlogits(self, dz: Array, x: Array) -> None:

@@ -91,8 +91,8 @@ class LayerNorm(Layer):
         (C,) = self.gain.shape
         gain = self.gain.data
 
-        def differentiate(dy: Array, x_hat: Array, rstd: Array, dx: Array, gains: Array) -> None:
-            np.multiply(dy, x_hat, out=gains)
+        def differentiate(dy: Array, x_hat: Array, rstd: Array, dx: Array, dgains: Array) -> None:
+            np.multiply(dy, x_hat, out=dgains)
             np.multiply(dy, gain, out=dx)
             along_ones = np.einsum("nc->n", dx)[:, None] / C
             along_x_hat = np.einsum("nc,nc->n", dx, x_hat)[:, None] / C
@@ -101,9 +101,9 @@ class LayerNorm(Layer):
             dx *= rstd
 
         rows = dy.reshape(-1, C)
-        dx, dgain_rows = np.empty_like(rows), np.empty_like(rows)
-        over_rows(differentiate, rows, x_hat, rstd, dx, dgain_rows)
+        dx, dgains = np.empty_like(rows), np.empty_like(rows)
+        over_rows(differentiate, rows, x_hat, rstd, dx, dgains)
         ones = np.ones(len(rows), dy.dtype)
-        self.gain.add_product(ones, dgain_rows)
+        self.gain.add_product(ones, dgains)
         self.bias.add_product(ones, rows)
         return dx.reshape(dy.shape)

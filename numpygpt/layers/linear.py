@@ -17,7 +17,7 @@ of every row n, and x[n,i] through y[n,o] of every output o, so
     dx[n,i] = sum_o dy[n,o] W[i,o]      dx = dy W^T      (N, O) (O, I) -> (N, I)
 
 Saved: x, for dW. A caller that can make x again at once, because it is the `output` of a layer that
-keeps what it takes (LayerNorm, GELU), says `save_x=False` and hands x to backward.
+saves enough for it (LayerNorm, GELU), says `save_x=False` and hands x to backward.
 
 Cost: 2 N I O flops forward and 4 N I O backward: most of the work of a GPT is in these lines.
 

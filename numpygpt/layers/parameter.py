@@ -1,9 +1,9 @@
 """Parameters: what is learned, and the one array that all of a model's parameters lie in.
 
 A `Parameter` is declared by its shape and how it starts; `initialize` gives it its values, `data`.
-Backward passes add to its gradient, `grad`. The first gradient after `zero_grad` is stored instead
-of added, so no pass over memory is spent on zeros. It can be computed where it will lie: `room` is
-the memory that the last one had.
+Backward passes add to its gradient, `grad`. They may compute it in `room`, the memory that the last
+one had: the first after `zero_grad` then stays there, instead of being added to zeros, which saves
+two passes over memory.
 
 What treats all numbers of a model alike (AdamW, clipping, saving) wants them in ONE array, and
 their gradients in another, so that each is one loop. `model.flat` is these two. Every `data` is a
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-DTYPES = ("float32", "float64", "complex64", "complex128")
+DTYPES = ("float32", "float64", "complex64", "complex128")  # the last two for complex steps
 
 
 class Parameter:
@@ -27,7 +27,7 @@ class Parameter:
     Parameters
     ----------
     *shape : int
-        Its shape. Matrices are (in, out), but for the embedding (V, C), which a tied head shares.
+        Its shape. Matrices are (in, out), but for embeddings and heads, which are (V, C).
     mean, std : float
         Its first values are drawn from N(mean, std^2).
     """
