@@ -334,6 +334,7 @@ def test_what_transformers_writes_of_gpt2s(tmp_path: Path) -> None:
 
 
 def test_a_model_and_an_encoding_that_do_not_fit_are_not_saved(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors", reason="needs the extra [hf]")
     model = GPT(GPTConfig(256, 8, 6, 2, 1), 0)
     with pytest.raises(ValueError, match="an encoding of at most the model's 256 tokens, got 257"):
         model.save_pretrained(tmp_path / "new", encoding=byte_encoding())
