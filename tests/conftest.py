@@ -1,4 +1,4 @@
-"""Signals as a terminal gives them: whatever starts the tests may have them ignored (nohup, `&`)."""
+"""Signals as a terminal gives them: what starts the tests may have them ignored (nohup, `&`)."""
 
 import signal
 

@@ -210,8 +210,11 @@ def every_bit(folder: Path) -> None:
     path, right = folder / CHECKPOINT, load_run(folder)
     data = bytearray(path.read_bytes())
     with known_tokenizer():
-        found = flipped(path, data, range(8 * len(data)), right)
-    print(f"{8 * len(data):,} bits flipped: {found:,} found, the others do no harm", flush=True)
+        start = data.index(b'"ranks"')  # the tokenizer's tokens are half of the file, and all alike
+        end = data.index(b"]", start)
+        bits = [i for i in range(8 * len(data)) if not start < i // 8 < end or i % 7 == 0]
+        found = flipped(path, data, bits, right)
+    print(f"{len(bits):,} bits flipped: {found:,} found, the others do no harm", flush=True)
 
 
 def check_damaged(folder: Path, data: bytes, right: SavedRun) -> None:
