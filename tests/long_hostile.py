@@ -204,15 +204,13 @@ def known_tokenizer() -> Iterator[None]:
         yield
 
 
-def every_bit(folder: Path) -> None:
-    """Flip every bit of a small run's file."""
+def single_bits(folder: Path) -> None:
+    """Flip every fifth bit of a small run's file, one at a time."""
     save_run(folder, GPT(GPTConfig(257, 1, 1, 1, 1), 1), byte_encoding(), {})
     path, right = folder / CHECKPOINT, load_run(folder)
     data = bytearray(path.read_bytes())
     with known_tokenizer():
-        start = data.index(b'"ranks"')  # the tokenizer's tokens are half of the file, and all alike
-        end = data.index(b"]", start)
-        bits = [i for i in range(8 * len(data)) if not start < i // 8 < end or i % 7 == 0]
+        bits = range(0, 8 * len(data), 5)  # of all places in a byte, and in a minute or two
         found = flipped(path, data, bits, right)
     print(f"{len(bits):,} bits flipped: {found:,} found, the others do no harm", flush=True)
 
@@ -289,7 +287,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, resource.RLIM_INFINITY))
     with tempfile.TemporaryDirectory() as folder:
         run_all(Path(folder), EXAMPLES)
-        every_bit(Path(folder))
+        single_bits(Path(folder))
     return 0
 
 
