@@ -116,7 +116,7 @@ def quick() -> Iterator[None]:
 def test_a_flipped_bit_is_found_or_does_no_harm(run: Path) -> None:
     """In all of the archive's own bytes, by and by, and in some of the arrays'.
 
-    long_hostile.py flips every bit of a small one.
+    long_hostile.py flips every fifth bit of a small one.
     """
     path, right = run / CHECKPOINT, resume_run(run)
     data = bytearray(path.read_bytes())
