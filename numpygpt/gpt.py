@@ -107,10 +107,14 @@ class GPT(Layer):
             x = block.forward(x, caches[i] if caches else None)
         return self.norm.forward(x)
 
-    def loss(self, ids: npt.ArrayLike, targets: npt.ArrayLike) -> float:
-        """Mean cross-entropy in nats of ids (B, T) against the ids that follow each, (B, T)."""
+    def loss(self, ids: npt.ArrayLike, targets: npt.ArrayLike, share: float = 1.0) -> float:
+        """Mean cross-entropy in nats of ids (B, T) against the ids that follow each, (B, T).
+
+        Times `share`: of a batch in parts, what each part is of it (see Head.loss).
+        """
+        targets = batch_of_ids("GPT.loss (targets)", targets)
         with np.errstate(under="ignore"):
-            return self.head.loss(self.hidden(ids), batch_of_ids("GPT.loss (targets)", targets))
+            return self.head.loss(self.hidden(ids), targets, share)
 
     def backward(self, dlogits: Array | None = None) -> None:
         """Add the gradients of all parameters: after `loss`, or after `forward` given dlogits."""

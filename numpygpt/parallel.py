@@ -34,11 +34,13 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from functools import cache, lru_cache
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms, about the gap between two products
@@ -46,14 +48,24 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms, about the gap 
 import numpy as np
 import numpy.typing as npt
 
+Array = npt.NDArray[Any]
+
 # Of all arrays of a kernel together: 2 MB of float32, about an L2 cache. Smaller blocks fit it
 # better, but then the threads wait for the GIL, which every NumPy call holds for a moment, and a
 # hand-over to a thread (0.1 ms) costs more than it saves.
 BLOCK_ELEMENTS = 1 << 19
 
 
+_here = threading.local()  # .alone: whether this thread does a task of `run_all`
+
+
 def num_threads() -> int:
-    """Threads for elementwise work: NUMPYGPT_NUM_THREADS, else the cores this process may use."""
+    """Threads for this thread's work: NUMPYGPT_NUM_THREADS, else the cores this process may use.
+
+    1 within a task: there, the other threads have tasks of their own.
+    """
+    if getattr(_here, "alone", False):
+        return 1
     text = os.environ.get("NUMPYGPT_NUM_THREADS", "")
     if not text:
         cores = getattr(os, "sched_getaffinity", None)
@@ -68,52 +80,155 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="numpygpt")
 
 
-def over_rows(kernel: Callable[..., object], *arrays: npt.NDArray[Any]) -> None:
+def over_rows(kernel: Callable[..., object], *arrays: Array) -> None:
     """Run `kernel(*blocks)` for every block of rows of `arrays`, which share their first axis.
 
     The kernel writes its results into some of the blocks it is given (they are views).
     """
-    keep_freed_memory()  # at the first call in a process
     n_rows = len(arrays[0])
-    n_blocks = min(n_rows, -(-sum(a.size for a in arrays) // BLOCK_ELEMENTS))
-    if n_blocks <= 1:
-        with np.errstate(under="ignore"):  # exp of a large negative number is to be 0
-            kernel(*arrays)
-        return
-    available = num_threads()
-    threads = min(available, n_blocks)
-    n_blocks += -n_blocks % threads  # about as many for each thread
+    n_blocks = _n_blocks(n_rows, sum(a.size for a in arrays))
     step = -(-n_rows // n_blocks)
-    starts = iter(range(0, n_rows, step))  # shared by the threads: next() is atomic
+
+    def run(start: int) -> None:
+        kernel(*[a[start : start + step] for a in arrays])
+
+    run_all([partial(run, start) for start in range(0, max(1, n_rows), step)])
+
+
+def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: int) -> None:
+    """As `over_rows`, for blocks of heads: each array is (..., B, H, T, any), or None.
+
+    The kernel gets (..., heads, T, any), or (..., sequences, heads, T, any); it may make matrix
+    products, and uses `scratch` more numbers for each head.
+    """
+    given = [a for a in arrays if a is not None]
+    B, H = given[0].shape[-4:-2]
+    n_blocks = _n_blocks(B * H, sum(a.size for a in given) + B * H * scratch)
+    step = -(-B * H // n_blocks)
+    if step < H:
+        blocks: list[Any] = [
+            np.s_[..., b, h : h + step, :, :] for b in range(B) for h in range(0, H, step)
+        ]
+    else:
+        step = -(-B // n_blocks)
+        blocks = [np.s_[..., b : b + step, :, :, :] for b in range(0, B, step)]
+
+    def run(block: Any) -> None:
+        kernel(*[None if a is None else a[block] for a in arrays])
+
+    run_all([partial(run, block) for block in blocks], products=True)
+
+
+def _n_blocks(n_rows: int, n_elements: int) -> int:
+    """How many blocks fit the cache; about as many for each thread."""
+    n_blocks = max(1, min(n_rows, -(-n_elements // BLOCK_ELEMENTS)))
+    return n_blocks + -n_blocks % min(num_threads(), n_blocks)
+
+
+def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> None:
+    """Run every task once, on this thread and the workers: whoever is done takes the next.
+
+    Parameters
+    ----------
+    tasks : sequence of callables
+        None depends on another.
+    products : bool
+        Whether they make matrix products: each of these is then one thread's.
+    """
+    keep_freed_memory()  # at the first call in a process
+    if not products:
+        _run_all(tasks, num_threads())
+        return
+    with one_blas_thread() as alone:
+        if alone:
+            _run_all(tasks, num_threads())
+        else:
+            for task in tasks:
+                task()
+
+
+def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
+    left = iter(tasks)  # shared by the threads: next() is atomic
+    errors = np.geterr() | {"under": "ignore"}  # exp of a large negative number is to be 0
     begun: list[int] = []
     ended: list[int] = []
 
     def work() -> None:
         begun.append(1)
+        alone, _here.alone = getattr(_here, "alone", False), True
         try:
-            with np.errstate(under="ignore"):
-                for start in starts:
-                    kernel(*[a[start : start + step] for a in arrays])
+            with np.errstate(**errors):
+                for task in left:
+                    task()
         finally:
+            _here.alone = alone
             ended.append(1)
 
-    tasks: list[Future[None]] = []
+    helpers: list[Future[None]] = []
     try:
         # A process that is ending starts no threads any more, and one may be forbidden to have
         # more: then the caller does what is left.
         with suppress(RuntimeError):
-            for _ in range(threads - 1):
-                tasks.append(_pool(available - 1).submit(work))
+            for _ in range(min(available, len(tasks)) - 1):
+                helpers.append(_pool(available - 1).submit(work))
         work()
     finally:
-        for _ in starts:  # after an error, nobody begins another block
+        for _ in left:  # after an error, nobody begins another task
             pass
-        for task in tasks:
-            if not task.cancel():
-                task.result()
-        # A task that submit queued before it raised is not in `tasks`, and may be running.
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+        # One that submit queued before it raised is not in `helpers`, and may be running.
         while len(ended) < len(begun):
             time.sleep(1e-4)
+
+
+@cache
+def _openblas() -> tuple[Callable[[int], None], Callable[[], int]] | None:
+    """What sets and what gets the number of OpenBLAS's threads; None if NumPy has another BLAS."""
+    beside = (
+        Path(np.__file__).parents[1] / "numpy.libs"
+    )  # Windows looks for a name in one file only
+    for file in (np.linalg._umath_linalg.__file__, *map(str, beside.glob("*openblas*"))):
+        for name in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
+            with suppress(OSError, AttributeError):
+                library = ctypes.CDLL(file)
+                return (
+                    getattr(library, name.format("set_num_threads")),
+                    getattr(library, name.format("get_num_threads")),
+                )
+    return None
+
+
+_blas_lock = threading.Lock()
+_blas_users = 0  # how many are in `one_blas_thread` now
+_blas_threads = 1  # how many threads OpenBLAS had before the first of them
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[bool]:
+    """Inside, a matrix product is its caller's alone, and so can be made on any thread.
+
+    False where that cannot be had: then products belong to one thread at a time.
+    """
+    global _blas_users, _blas_threads
+    openblas = _openblas()
+    if openblas is None:
+        yield False
+        return
+    set_threads, get_threads = openblas
+    with _blas_lock:
+        _blas_users += 1
+        if _blas_users == 1:
+            _blas_threads = get_threads()
+            set_threads(1)
+    try:
+        yield True
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if not _blas_users:
+                set_threads(_blas_threads)
 
 
 @cache

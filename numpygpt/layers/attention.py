@@ -56,7 +56,9 @@ Reference: Vaswani et al. 2017, eq. 1 and section 3.2.2; delta: Dao et al. 2022 
 """
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,8 +67,9 @@ from numpygpt.config import GPTConfig
 from numpygpt.layers.base import Array, Layer
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.linear import Linear
-from numpygpt.parallel import over_rows
+from numpygpt.parallel import over_heads
 
+Index = tuple[Any, ...]
 QUERY_ROWS = 128  # rows of S computed at a time: smaller skips more of the mask, larger feeds BLAS
 
 
@@ -74,32 +77,6 @@ QUERY_ROWS = 128  # rows of S computed at a time: smaller skips more of the mask
 def _causal_mask(R: int, dtype: np.dtype[np.generic]) -> Array:
     """-inf above the diagonal, 0 elsewhere: (R, R)."""
     return np.triu(np.full((R, R), -np.inf, dtype), 1)
-
-
-def _pairs(x: Array) -> Array:
-    """(B, H, R, K) -> (B H, R, K): one matrix for each pair of sequence and head, a view."""
-    view = x.reshape(-1, *x.shape[2:])
-    assert np.may_share_memory(view, x)  # what a kernel writes would be lost in a copy
-    return view
-
-
-def exponentials(S: Array, top: Array) -> None:
-    """Masks S, finds the largest of each row, and puts E = exp(S - top) in S's memory."""
-    R = S.shape[1]
-    S[..., -R:] += _causal_mask(R, S.dtype)
-    np.max(S, -1, keepdims=True, out=top)
-    S -= top
-    np.exp(S, out=S)
-
-
-def softmax_backward(S: Array, dP: Array, lse: Array, delta: Array) -> None:
-    """Puts P = exp(S - lse), masked, in S's memory and dS = P (dP - delta) in dP's."""
-    R = S.shape[1]
-    S[..., -R:] += _causal_mask(R, S.dtype)
-    S -= lse
-    P = np.exp(S, out=S)
-    dP -= delta
-    dP *= P
 
 
 class KeyValueCache:
@@ -159,59 +136,80 @@ class CausalSelfAttention(Layer):
 
     def forward(self, x: Array, cache: KeyValueCache | None = None, save_x: bool = True) -> Array:
         """(B, T, C) -> (B, T, C); with a cache, x holds the tokens that follow the cached ones."""
-        B, T, C = x.shape
-        H, scale = self.n_head, 1 / math.sqrt(C // self.n_head)
+        B, T, _ = x.shape
         qkv = self.qkv.forward(x, save_x)
         q, k, v = self._split(qkv, 3)
         if cache is not None:
             if self.training:
                 raise ValueError("caches are for eval mode (backward cannot use them): call eval()")
             k, v = cache.extend(k, v)
-        before = k.shape[2] - T  # keys of earlier calls, which every query may see
-        keep = self.dropout.draw_keep((B, H, T, before + T))
-
-        o, lse = np.empty(x.shape, x.dtype), np.empty((B, H, T, 1), x.dtype)
-        (o_heads,) = self._split(o, 1)
-        ones = np.ones(before + T, x.dtype)
-        for start in range(0, T, QUERY_ROWS):
-            stop = min(start + QUERY_ROWS, T)
-            rows, keys = slice(start, stop), slice(before + stop)
-            S = (q[:, :, rows] * scale) @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
-            top = np.empty((B, H, stop - start, 1), x.dtype)
-            over_rows(exponentials, _pairs(S), _pairs(top))  # whole (R, K) matrices are its rows
-            E = S  # it is, by now
-            total = (E @ ones[keys])[..., None]
-            lse[:, :, rows] = top + np.log(total)
-            E = E if keep is None else self.dropout.apply(E, keep[:, :, rows, keys])
-            np.matmul(E, v[:, :, keys], out=o_heads[:, :, rows])
-            o_heads[:, :, rows] /= total
+        K = k.shape[2]  # keys of earlier calls, which every query may see, and the T new ones
+        keep = self.dropout.draw_keep((B, self.n_head, T, K))
+        o, lse = np.empty(x.shape, x.dtype), np.empty((B, self.n_head, T, 1), x.dtype)
+        heads = (q, k, v, keep, self._split(o, 1)[0], lse)
+        over_heads(self._attend, *heads, scratch=min(T, QUERY_ROWS) * K)
         self.save(qkv, o, lse, keep)
         return self.proj.forward(o)
+
+    def _attend(
+        self, q: Array, k: Array, v: Array, keep: Array | None, o: Array, lse: Array
+    ) -> None:
+        """Fills o and lse of some heads; k and v are (..., K, D), q and o (..., T, D)."""
+        for rows, keys, cells in _query_blocks(q.shape[-2], k.shape[-2]):
+            S = _scores(q[rows], k[keys])
+            top = S.max(-1, keepdims=True)
+            S -= top
+            E = np.exp(S, out=S)
+            total = (E @ np.ones(E.shape[-1], E.dtype))[..., None]
+            lse[rows] = top + np.log(total)
+            A = E if keep is None else self.dropout.apply(E, keep[cells])
+            np.matmul(A, v[keys], out=o[rows])
+            o[rows] /= total
 
     def backward(self, dy: Array, x: Array | None = None) -> Array:
         """(B, T, C) -> (B, T, C); adds to the gradients of all four matrices and their biases."""
         qkv, o, lse, keep = self.take_saved()
-        _, T, C = dy.shape
-        scale = 1 / math.sqrt(C // self.n_head)
-        q, k, v = self._split(qkv, 3)
-        (do,), (o_heads,) = self._split(self.proj.backward(dy), 1), self._split(o, 1)
-        delta = np.empty_like(lse)
-        np.einsum("bhtd,bhtd->bht", do, o_heads, out=delta[..., 0])
-
-        dqkv = np.zeros_like(qkv)
-        dq, dk, dv = self._split(dqkv, 3)
-        for start in range(0, T, QUERY_ROWS):
-            stop = min(start + QUERY_ROWS, T)
-            rows, keys = slice(start, stop), slice(stop)
-            q_rows, do_rows = q[:, :, rows] * scale, do[:, :, rows]
-            S = q_rows @ k[:, :, keys].swapaxes(2, 3)  # (B, H, R, K)
-            dA = do_rows @ v[:, :, keys].swapaxes(2, 3)
-            dP = dA if keep is None else self.dropout.apply(dA, keep[:, :, rows, keys])
-            over_rows(softmax_backward, *map(_pairs, (S, dP, lse[:, :, rows], delta[:, :, rows])))
-            P, dS = S, dP  # they are, by now
-            np.matmul(dS, k[:, :, keys], out=dq[:, :, rows])
-            A = P if keep is None else self.dropout.apply(P, keep[:, :, rows, keys])
-            dk[:, :, keys] += dS.swapaxes(2, 3) @ q_rows
-            dv[:, :, keys] += A.swapaxes(2, 3) @ do_rows
-        dq *= scale
+        T = dy.shape[1]
+        do, dqkv = self.proj.backward(dy), np.zeros_like(qkv)
+        do_heads, o_heads = self._split(do, 1)[0], self._split(o, 1)[0]
+        heads = (self._split(qkv, 3), keep, o_heads, lse, do_heads, self._split(dqkv, 3))
+        over_heads(self._attend_backward, *heads, scratch=2 * min(T, QUERY_ROWS) * T)
         return self.qkv.backward(dqkv, x)
+
+    def _attend_backward(
+        self, qkv: Array, keep: Array | None, o: Array, lse: Array, do: Array, dqkv: Array
+    ) -> None:
+        """Adds to dqkv (3, ..., T, D) for some heads; o and do are (..., T, D)."""
+        (q, k, v), (dq, dk, dv) = qkv, dqkv
+        T, D = q.shape[-2:]
+        delta = np.einsum("...td,...td->...t", do, o)[..., None]
+        for rows, keys, cells in _query_blocks(T, T):
+            S = _scores(q[rows], k[keys])
+            S -= lse[rows]
+            P = np.exp(S, out=S)
+            A = P if keep is None else self.dropout.apply(P, keep[cells])
+            dv[keys] += A.swapaxes(-1, -2) @ do[rows]
+            dA = do[rows] @ v[keys].swapaxes(-1, -2)
+            dP = dA if keep is None else self.dropout.apply(dA, keep[cells])
+            dP -= delta[rows]
+            dP *= P
+            dS = dP
+            dS /= math.sqrt(D)
+            dq[rows] += dS @ k[keys]
+            dk[keys] += dS.swapaxes(-1, -2) @ q[rows]
+
+
+def _query_blocks(T: int, K: int) -> Iterator[tuple[Index, Index, Index]]:
+    """Queries R at a time, all keys that they see, and both: the cells of (..., T, K)."""
+    for start in range(0, T, QUERY_ROWS):
+        stop = min(start + QUERY_ROWS, T)
+        seen = K - T + stop
+        yield np.s_[..., start:stop, :], np.s_[..., :seen, :], np.s_[..., start:stop, :seen]
+
+
+def _scores(q: Array, k: Array) -> Array:
+    """S (..., R, K), masked: the R queries are the last of the K tokens."""
+    R, D = q.shape[-2:]
+    S: Array = (q / math.sqrt(D)) @ k.swapaxes(-1, -2)
+    S[..., -R:] += _causal_mask(R, S.dtype)
+    return S

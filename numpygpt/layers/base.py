@@ -105,6 +105,11 @@ class Layer:
         view._flat = self._flat
         return view
 
+    def replica(self: AnyLayer) -> AnyLayer:
+        """As a view, in training mode, whose backward adds to gradients of its own."""
+        values = {id(p.data): p.data for _, p in self.named_parameters()}
+        return copy.deepcopy(self, memo=values).train()
+
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: neither what was saved for a backward pass, nor the same flat array."""
         return {name: x for name, x in vars(self).items() if name not in ("_saved", "_flat")}

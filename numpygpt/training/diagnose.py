@@ -6,7 +6,7 @@ the same dropout, and with each layer's `forward` and `backward` wrapped in a ch
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,13 +28,13 @@ def named_layers(layer: Layer, name: str) -> Iterator[tuple[str, Layer]]:
             yield from named_layers(child, f"{name}.{child_name}")
 
 
-def where_not_finite(model: Layer, run: Callable[[], object]) -> str:
+def where_not_finite(models: Sequence[Layer], run: Callable[[], object]) -> str:
     """Repeat what went wrong, and say in which layer it began.
 
     Parameters
     ----------
-    model : Layer
-        With the parameters and random streams that it had before.
+    models : sequence of Layer
+        The model and its replicas, with the parameters and random streams that they had before.
     run : callable
         The same forward and backward passes.
 
@@ -43,14 +43,14 @@ def where_not_finite(model: Layer, run: Callable[[], object]) -> str:
     str
         Such as "the output of model.blocks.3.feedforward.fc".
     """
-    if parameter := parameter_not_finite(model):
+    if parameter := parameter_not_finite(models[0]):
         return parameter
     try:
-        with _watched(model):
+        with _watched(models):
             run()
     except Found as found:
         return str(found)
-    return _largest_gradient(model)
+    return _largest_gradient(models[0])
 
 
 def parameter_not_finite(model: Layer) -> str | None:
@@ -68,9 +68,9 @@ def _largest_gradient(model: Layer) -> str:
 
 
 @contextmanager
-def _watched(model: Layer) -> Iterator[None]:
+def _watched(models: Sequence[Layer]) -> Iterator[None]:
     """Inside, the first array that is not finite raises Found."""
-    names = list(named_layers(model, "model"))
+    names = [named for model in models for named in named_layers(model, "model")]
     try:
         for name, layer in names:
             for method in ("forward", "loss", "backward"):

@@ -5,7 +5,6 @@ stream of random numbers that draws the batches. One `step()` is the whole idea 
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.training.data import Data, held_out_loss
+from numpygpt.training.data_parallel import DataParallel
 from numpygpt.training.diagnose import where_not_finite
 from numpygpt.training.optim import AdamW, clip_scale, grad_norm
 from numpygpt.training.schedule import warmup_cosine
@@ -129,8 +129,9 @@ class Trainer:
             weight_decay=config.weight_decay,
             decay_all=config.decay_all,
         )
+        self.parallel = DataParallel(model, config.batch_size, model.config.context_length)
         self.rng = np.random.default_rng(config.seed)
-        model.set_dropout_rng(self.rng.spawn(1)[0])  # a stream of its own, from the same seed
+        self.parallel.rng = self.rng.spawn(1)[0]  # dropout's stream, from the same seed
         self.steps_done = 0
 
     def step(self) -> StepResult:
@@ -143,13 +144,12 @@ class Trainer:
         """
         c, model = self.config, self.model
         streams = self.random_streams()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # the next lines look for themselves
+        with np.errstate(all="ignore"):  # the next lines look for themselves
             loss = self._accumulate()
-            norm = grad_norm(model) / c.accumulate
+            norm = grad_norm(model)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 self.set_random_streams(streams)
-                where = where_not_finite(model, self._accumulate)
+                where = where_not_finite(self.parallel.models, self._accumulate)
                 raise FloatingPointError(
                     f"step {self.steps_done + 1}: the loss is {loss:g} and the gradient's norm "
                     f"{norm:g}; the first that is not finite is {where}"
@@ -157,33 +157,32 @@ class Trainer:
             self.optimizer.lr = warmup_cosine(
                 self.steps_done, c.steps, c.warmup, c.learning_rate, c.last_learning_rate
             )
-            self.optimizer.step((clip_scale(norm, c.clip) if c.clip else 1.0) / c.accumulate)
+            self.optimizer.step(clip_scale(norm, c.clip) if c.clip else 1.0)
         self.steps_done += 1
         return StepResult(loss, norm, self.optimizer.lr)
 
     def _accumulate(self) -> float:
-        """Sum the gradients of `accumulate` batches, and return their mean loss."""
+        """The mean loss of `accumulate` batches, and its gradients."""
         c, model = self.config, self.model
         model.train()
         model.zero_grad()
         loss = 0.0
         for _ in range(c.accumulate):
             ids, targets = self.data.batch(c.batch_size, model.config.context_length, self.rng)
-            loss += model.loss(ids, targets) / c.accumulate
-            model.backward()
+            loss += self.parallel.loss_and_gradients(ids, targets, 1 / c.accumulate)
         return loss
 
     def random_streams(self) -> dict[str, Any]:
         """Where the random numbers of batches and of dropout stand: what JSON can hold."""
         return {
             "batches": self.rng.bit_generator.state,
-            "dropout": self.model.dropout.rng.bit_generator.state,
+            "dropout": self.parallel.rng.bit_generator.state,
         }
 
     def set_random_streams(self, streams: dict[str, Any]) -> None:
         """Go on from where `random_streams` was called."""
         self.rng.bit_generator.state = streams["batches"]
-        self.model.dropout.rng.bit_generator.state = streams["dropout"]
+        self.parallel.rng.bit_generator.state = streams["dropout"]
 
     def restore(self, steps_done: int, streams: dict[str, Any], m: Array, v: Array) -> None:
         """Go on from an earlier training's step; the model has its parameters already."""
