@@ -764,13 +764,9 @@ def test_samples_begin_as_the_windows_that_were_learned(
     monkeypatch.setattr("numpygpt.generation.stream", stream)
     options = saved.training["options"]
     older = {name: value for name, value in options.items() if name != "windows"}
-    learned = (
-        {"options": options},
-        {"options": older},
-        {"options": None},
-    )  # and of no record of ours
-    for record in learned:
-        save_run("runs/1", saved.model, saved.encoding, saved.training | record)
+    for known in (options, older, None):
+        training = saved.training | {"options": known}
+        save_run("runs/1", saved.model, saved.encoding, training)
         capsys.readouterr()
         assert main(["generate", "--prompt", "Li"]) == 0
         assert capsys.readouterr().out == "Li!\n"
