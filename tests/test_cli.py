@@ -341,6 +341,9 @@ def test_wrong_texts(text: bytes, message: str, run: Run, folder: Path) -> None:
         (["--tokenizer=words"], 'no tokenizer \'words\'; choose "bytes", "bpe"'),
         (["--tokenizer=bpe:100"], "vocab_size must be at least 257"),
         (["--prompt=a\udcff"], "lone surrogate"),
+        (["--windows=documents"], r"--windows documents: expected a text .*endoftext.*, got one w"),
+        (["--windows=document"], r"unknown kind of windows 'document': .*\(did you mean documents"),
+        (["--windows="], "unknown kind of windows '': expected one of documents, random$"),
     ],
 )
 def test_wrong_options_of_train(args: list[str], message: str, run: Run, folder: Path) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from numpygpt import GPT, GPTConfig
+from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding
 from numpygpt.training.data import Data, Text, held_out_loss, opening, read_text, split_text
+from numpygpt.training.windows import DOCUMENTS, RANDOM
 
 TEXT = "".join(chr(ord("a") + i * i % 26) for i in range(500))
 
@@ -88,6 +90,16 @@ def test_a_text_without_documents_is_never_begun_with_their_mark(tmp_path: Path)
     assert Text.load(path).prompt == "The cat sat on the mat."
 
 
+def test_a_sample_begins_as_a_document_that_is_held_out(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("One.\nTwo.\n<|endoftext|>" * 30 + "Mid.\n")
+    assert Text.load(path).held_out.startswith("\nTwo.\n<|endoftext|>One.")
+    assert Text.load(path).prompt == "One."
+    path.write_text("One.<|endoftext|>" + "Amid one that is long.\nTwo.\n" * 30)
+    assert END_OF_TEXT not in Text.load(path).held_out
+    assert Text.load(path).prompt == "Amid one that is long."
+
+
 def test_a_home_folder_and_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "text").write_text(TEXT)
@@ -141,6 +153,81 @@ def test_bits_per_byte() -> None:
     data = Data.encode(byte_encoding(), "x", held_out)
     assert (len(data.held_out), data.held_out_bytes) == (25, 24)
     assert data.bits_per_byte(math.log(2)) == pytest.approx(25 / 24)
+
+
+def test_windows_begin_with_documents_where_the_text_has_some() -> None:
+    plain, marked = Text("ab", "c" + END_OF_TEXT, ""), Text(f"a{END_OF_TEXT}b", "c", "")
+    assert (plain.windows(), marked.windows()) == (RANDOM, DOCUMENTS)
+    assert plain.windows(RANDOM) == marked.windows(RANDOM) == RANDOM
+    assert marked.windows(DOCUMENTS) == DOCUMENTS
+    with pytest.raises(ValueError, match=r"--windows documents: .*\|endoftext\|>, got one without"):
+        plain.windows(DOCUMENTS)
+
+
+def test_batches_of_documents_are_drawn_from_all_their_windows() -> None:
+    characters = iter(range(33, 127))  # each once: a place is known by its token
+    documents = [[next(characters) for _ in range(length)] for length in range(1, 10)]
+    text = "".join(bytes(document).decode() + END_OF_TEXT for document in documents)
+    data = Data.encode(byte_encoding(), text, text, T=4)
+    ring = [token for document in documents for token in [256, *document]]
+    rng, drawn = np.random.default_rng(0), set()
+    for _ in range(100):
+        inputs, targets = data.batch(3, 4, rng)
+        assert inputs.dtype == targets.dtype == np.int64
+        np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
+        for row in [[*row, end] for row, end in zip(inputs.tolist(), targets[:, -1], strict=True)]:
+            (place,) = (i for i in range(len(ring)) if (ring * 2)[i : i + 5] == row)
+            drawn.add(place)
+    begins = [i for i, token in enumerate(ring) if token == 256]
+    ends = [*begins[1:], len(ring)]
+    assert drawn == {i for a, b in zip(begins, ends, strict=True) for i in range(a, b, 4)}
+
+
+def test_the_seed_draws_the_windows_that_it_always_drew() -> None:
+    """At random places: a run of an earlier version goes on with its own."""
+    data = Data.encode(byte_encoding(), TEXT, TEXT)
+    rng, same = np.random.default_rng(5), np.random.default_rng(5)
+    for _ in range(3):
+        inputs, _ = data.batch(4, 30, rng)
+        starts = same.integers(0, 500 - 30, 4)
+        np.testing.assert_array_equal(inputs, [list(TEXT[i : i + 30].encode()) for i in starts])
+    assert rng.bit_generator.state == same.bit_generator.state
+
+
+def naive_nats(model: GPT, text: str, T: int) -> list[list[float]]:
+    """Of each window of each document: token by token, with what its window has before it."""
+    view, windows = model.view(), []
+    for document in text.removesuffix(END_OF_TEXT).split(END_OF_TEXT):
+        ids = [256, *document.encode(), 256]
+        for start in range(0, len(ids) - 1, T):
+            nats = []
+            for i in range(start + 1, min(start + T + 1, len(ids))):
+                z = view.forward([ids[start:i]])[0, -1]
+                nats.append(math.log(np.exp(z - z.max()).sum()) + z.max() - z[ids[i]])
+            windows.append(nats)
+    return windows
+
+
+@pytest.mark.parametrize("end", ["", END_OF_TEXT])
+@pytest.mark.parametrize("B", [1, 4, 100])
+def test_held_out_documents_are_measured_token_by_token(B: int, end: str) -> None:
+    model = GPT(GPTConfig(257, 7, 15, 3, 2, dropout=0.5), rng=1, dtype=np.float64)
+    draw_parameters(model, np.random.default_rng(3))
+    parts = ["It was a long one.", "Short", "", "Seven..", "Six...", "The end is here."]
+    text = END_OF_TEXT.join(parts) + end
+    data = Data.encode(byte_encoding(), text, text, T=7)
+    windows = naive_nats(model, text, 7)
+    nats = [nat for window in windows for nat in window]
+    told: list[tuple[int, int]] = []
+    loss = held_out_loss(model, data, B, progress=lambda *of: told.append(of))
+    assert loss == pytest.approx(np.mean(nats), rel=1e-12)
+    sizes = [sum(map(len, windows[: i + B])) for i in range(0, len(windows), B)]
+    assert told == [(size, len(nats)) for size in sizes]
+    assert model.training
+    bits = math.fsum(nats) / math.log(2)
+    assert data.bits_per_byte(loss) == pytest.approx(bits / len("".join(parts)), rel=1e-12)
+    first = held_out_loss(model, data, 2, max_batches=3)
+    assert first == pytest.approx(np.mean([n for w in windows[:6] for n in w]), rel=1e-12)
 
 
 @pytest.mark.parametrize("B", [1, 4, 100])

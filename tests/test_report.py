@@ -9,11 +9,13 @@ import pytest
 import tiktoken
 
 from numpygpt import GPT, GPTConfig, generate
+from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding
 from numpygpt.training import report
 from numpygpt.training.data import Text
 from numpygpt.training.progress import LiveLine
+from numpygpt.training.windows import DOCUMENTS, RANDOM
 
 NOWHERE = LiveLine(None)
 
@@ -49,7 +51,7 @@ def test_no_token_is_drawn_that_the_tokenizer_lacks() -> None:
     """A vocabulary padded to a round number, as many have it."""
     padded = GPT(GPTConfig(300, 16, 12, 3, 2), rng=1)
     padded.token_embedding.W.data[257:] *= 100
-    assert report.sample(padded, byte_encoding(), "a").startswith("    a")
+    assert report.sample(padded, byte_encoding(), "a", RANDOM).startswith("    a")
     assert len(report.fresh_stories(padded, byte_encoding(), NOWHERE, count=3)) == 3
 
 
@@ -78,27 +80,30 @@ def test_a_sample_shows_what_a_reader_may_see(
     new: str, shown: list[str], monkeypatch: pytest.MonkeyPatch, model: GPT
 ) -> None:
     writes(new.encode(), monkeypatch)
-    assert report.sample(model, byte_encoding(), "a").split("\n") == shown
+    assert report.sample(model, byte_encoding(), "a", RANDOM).split("\n") == shown
 
 
 def test_a_character_cut_by_the_samples_end_is_left_out(
     monkeypatch: pytest.MonkeyPatch, model: GPT
 ) -> None:
     writes(b"\xc3\xa9\xe4\xb8", monkeypatch)
-    assert report.sample(model, byte_encoding(), "a") == "    aé"
+    assert report.sample(model, byte_encoding(), "a", RANDOM) == "    aé"
 
 
 @pytest.mark.parametrize("prompt", ["One day", ""])
-def test_a_sample_is_the_prompt_continued(
-    prompt: str, model: GPT, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("windows", [RANDOM, DOCUMENTS])
+def test_a_sample_is_the_prompt_continued(prompt: str, windows: str) -> None:
+    model = GPT(GPTConfig(257, 16, 12, 3, 2), rng=1)
+    draw_parameters(model, np.random.default_rng(0))  # what comes depends on what was before
     encoding: tiktoken.Encoding = byte_encoding()
-    ids = list(prompt.encode()) or [256]  # a new story
+    ids = list(prompt.encode())
+    if windows == DOCUMENTS or not ids:  # a new story
+        ids.insert(0, 256)
     row = generate(model, [ids], 60, 0.8, top_p=0.95, eos_id=256, rng=1)[0].tolist()
     text = encoding.decode([i for i in row if i != 256], errors="replace")
     assert len(text) > 20 and text.startswith(prompt)
     cut = "\ufffd"  # the last character may be unfinished
-    shown = report.sample(model, encoding, prompt)
+    shown = report.sample(model, encoding, prompt, windows)
     assert shown.rstrip(cut) == report.indent(text).rstrip(cut)
 
 

@@ -29,7 +29,7 @@ from numpygpt.training.loop import TrainConfig, Trainer
 from numpygpt.training.progress import LiveLine
 from numpygpt.training.report import judge_stories
 from numpygpt.training.run import Run
-from numpygpt.training.saved import load_run, resume_run
+from numpygpt.training.saved import load_run, resume_run, save_run
 from numpygpt.training.stop import STOPPING
 
 SHAPE = "--context-length 8 --n-embd 12 --n-head 3 --n-layer 2 --dropout 0.2"
@@ -181,6 +181,66 @@ def test_more_steps_follow_the_longer_schedule(
     assert "--steps: expected at least 6, which run has done already" in capsys.readouterr().err
 
 
+DOCUMENTS = "".join(f"Line {i} is {'long, ' * (i % 7)}so it is.<|endoftext|>" for i in range(60))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_windows_of_documents_go_on_bit_for_bit(
+    here: Path, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("text.txt").write_text(DOCUMENTS)
+    assert train("--steps 9 --out straight") == 0
+    assert "tokens; windows begin at documents\n" in capsys.readouterr().out
+    assert load_run("straight").training["options"]["windows"] == "documents"
+    with monkeypatch.context() as patch, suppress(RuntimeError):
+        at_step(6, crash if number == signal.SIGKILL else interrupt(number), patch)
+        train("--steps 9 --out cut")
+    assert resume("cut") == 0
+    assert "tokens; windows begin at documents\n" in capsys.readouterr().out
+    assert_equal_runs("straight", "cut")
+    assert train("--steps 9 --out random --windows random") == 0
+    assert "tokens; windows begin at random places\n" in capsys.readouterr().out
+    assert (learned("random")[0] != learned("straight")[0]).any()
+
+
+def test_a_run_from_before_documents_goes_on_at_random_places(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text has documents; its record says nothing of windows."""
+    Path("text.txt").write_text(DOCUMENTS)
+    assert train("--steps 9 --out straight --windows random") == 0
+    with monkeypatch.context() as patch:
+        at_step(6, interrupt(), patch)
+        assert train("--steps 9 --out cut --windows random") == 0
+    saved, trainer = resume_run("cut"), Run.resume("cut").trainer
+    del saved.training["options"]["windows"]
+    save_run("cut", saved.model, saved.encoding, saved.training, trainer.optimizer)
+    assert resume("cut") == 0
+    assert_equal_runs("straight", "cut")
+    assert load_run("cut").training["options"]["windows"] == "random"
+
+
+def test_fine_tuning_on_documents(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--steps 2 --out plain") == 0
+    Path("text.txt").write_text(DOCUMENTS)
+    tune = ["train", "--init", "plain", "--data", "text.txt", "--steps", "2", "--out"]
+    for windows in ("documents", "random"):
+        more = ["--windows", "random"] * (windows == "random")
+        assert main([*tune, windows, *more]) == 0
+        options = load_run(windows).training["options"]
+        assert (options["windows"], options["batch_size"]) == (windows, 1)
+
+
+def test_the_stories_are_read_as_documents(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("numpygpt.training.data.STORIES", 40)
+    monkeypatch.setattr("numpygpt.training.report.fresh_stories", lambda *_: [])
+    monkeypatch.setattr("numpygpt.training.run.judge_stories", lambda *_: "")
+    assert train("--steps 1 --out run", data="") == 0
+    assert load_run("run").training["options"]["windows"] == "documents"
+
+
 # -- refused ------------------------------------------------------------------------------------
 
 
@@ -196,6 +256,7 @@ def test_what_resume_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     before = (here / "run" / CHECKPOINT).read_bytes()
     capsys.readouterr()
     refused(capsys, resume("run --steps 3 --seed 0 --no-decay-all"), "remove --decay-all, --seed")
+    refused(capsys, resume("run --windows random"), "from the run: remove --windows")
     refused(capsys, resume("nowhere"), "nowhere: expected the folder of a run, and there is none")
     Path("empty").mkdir()
     refused(capsys, resume("empty"), "empty: expected the folder of a run, with a checkpoint.npz")
@@ -205,6 +266,18 @@ def test_what_resume_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     Path("text.txt").unlink()
     refused(capsys, resume("run --steps 3"), "text.txt, which run learned, is not there any more")
     assert (here / "run" / CHECKPOINT).read_bytes() == before
+
+
+def test_a_record_of_windows_that_are_unknown(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--steps 2 --out run") == 0
+    saved, optimizer = resume_run("run"), Run.resume("run").trainer.optimizer
+    saved.training["options"]["windows"] = "sentences"
+    save_run("run", saved.model, saved.encoding, saved.training, optimizer)
+    capsys.readouterr()
+    reason = "describes no training: TrainConfig: expected windows one of documents, random, got "
+    refused(capsys, resume("run --steps 3"), f"{reason}'sentences'")
 
 
 def test_a_run_is_not_written_over(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -665,3 +738,37 @@ def test_a_run_generates(here: Path, capsys: pytest.CaptureFixture[str]) -> None
     row = generate(saved.model, [list(b"Li")], 5, 0.8, eos_id=256, rng=3)[0]
     text = bytes(i for i in row.tolist() if i != 256).decode(errors="replace")
     assert capsys.readouterr().out == text + "\n"
+
+
+@pytest.mark.parametrize("windows", ["documents", "random"])
+def test_samples_begin_as_the_windows_that_were_learned(
+    here: Path, windows: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With documents from the mark, which is not shown."""
+    Path("text.txt").write_text(DOCUMENTS)
+    told: list[object] = []
+
+    def noted(*arguments: object) -> str:
+        told.extend(arguments[2:])
+        return ""
+
+    monkeypatch.setattr("numpygpt.training.run.sample", noted)
+    assert train(f"--steps 1 --prompt Li --windows {windows}") == 0
+    assert told == ["Li", windows] * 2
+    saved, read = load_run("runs/1"), []
+
+    def stream(model: GPT, ids: Array, *_: object, **__: object) -> Iterator[Array]:
+        read.append(ids.tolist())
+        return iter([np.array([ord("!")])])
+
+    monkeypatch.setattr("numpygpt.generation.stream", stream)
+    options = saved.training["options"]
+    older = {name: value for name, value in options.items() if name != "windows"}
+    for known in (options, older, None):
+        training = saved.training | {"options": known}
+        save_run("runs/1", saved.model, saved.encoding, training)
+        capsys.readouterr()
+        assert main(["generate", "--prompt", "Li"]) == 0
+        assert capsys.readouterr().out == "Li!\n"
+    mark = [256] * (windows == "documents")
+    assert read == [[[*mark, *b"Li"]], [[*b"Li"]], [[*b"Li"]]]

@@ -6,7 +6,7 @@ Each imports what only it needs when it runs. The exit code is 0, or 1 where a c
 import argparse
 import sys
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,13 @@ def train(args: argparse.Namespace) -> int:
     if "init" in given:
         from numpygpt.training.fine_tune import FINE_TUNE, starting_point
 
-        config = TrainConfig(**FINE_TUNE | options)
-        text = Text.load(given.get("data"), given.get("prompt"))
+        options = FINE_TUNE | options
+    config = TrainConfig(**options)  # a wrong one is told before a long text is read
+    text = Text.load(given.get("data"), given.get("prompt"))
+    config = replace(config, windows=text.windows(given.get("windows")))
+    if "init" in given:
         model, encoding = starting_point(given["init"], shape, given.get("tokenizer"), config.seed)
     else:
-        config = TrainConfig(**options)
-        text = Text.load(given.get("data"), given.get("prompt"))
         model, encoding = new_model(given.get("tokenizer", "bpe"), text.train, shape, config.seed)
     with new_folder(given.get("out")) as folder:
         run = Run.create(folder, text, encoding, model, config)
@@ -117,17 +118,20 @@ def generate(args: argparse.Namespace) -> int:
     """Print continuations, the first of them token by token."""
     from numpygpt.generation import stream
     from numpygpt.text.printable import printable
-    from numpygpt.text.tokenizer import StreamDecoder, encode_text
+    from numpygpt.text.tokenizer import StreamDecoder
+    from numpygpt.training.record import as_trained
     from numpygpt.training.saved import load_with_tokenizer
+    from numpygpt.training.windows import prompt_ids
 
     for name, least in (("samples", 1), ("seed", 0)):
         if getattr(args, name) < least:
             raise ValueError(f"--{name}: expected at least {least}, got {getattr(args, name)}")
     source = source_of(args)
-    prompt = args.prompt or own_prompt(source)
+    own, windows = as_trained(source)
+    prompt = args.prompt or own
     model, encoding = load_with_tokenizer(source)
     eos = encoding.eot_token
-    ids = encode_text(encoding, prompt or END_OF_TEXT)
+    ids = prompt_ids(encoding, prompt, windows)
     options: dict[str, Any] = {"temperature": args.temperature, "top_k": args.top_k}
     options |= {"top_p": args.top_p, "eos_id": eos, "rng": args.seed}
     options["vocab_size"] = encoding.n_vocab  # the model may score more than that
@@ -148,17 +152,6 @@ def generate(args: argparse.Namespace) -> int:
         tokens = [int(step[row]) for step in drawn if step[row] != eos]
         print(show(f"---\n{prompt}{encoding.decode(tokens, errors='replace')}"))
     return 0
-
-
-def own_prompt(source: str | Path) -> str:
-    """What a run showed while it was trained; the built-in stories are begun, not continued."""
-    from numpygpt.pretrained import open_source
-
-    with open_source(source) as found:
-        text = getattr(found, "training", {}).get("text")  # a run has it
-    if not isinstance(text, dict) or text.get("file") is None:
-        return ""
-    return str(text.get("prompt", ""))
 
 
 def evaluate(args: argparse.Namespace) -> int:

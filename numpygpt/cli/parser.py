@@ -18,6 +18,7 @@ from numpygpt.cli.options import (
 )
 from numpygpt.config import PRESETS, GPTConfig
 from numpygpt.training.loop import TrainConfig
+from numpygpt.training.windows import WINDOWS
 
 TOKENIZERS = "bytes, bpe or bpe:SIZE (learned from the text), or gpt2"
 TEMPERATURE = (
@@ -67,6 +68,13 @@ def add_train(all_commands: Commands) -> None:
     )
     text.add_argument("--tokenizer", metavar="KIND", help=f"{TOKENIZERS} (default: bpe)")
     text.add_argument("--prompt", help="what to continue while training, as a sample")
+    text.add_argument(
+        "--windows",
+        metavar="KIND",
+        type=one_of("kind of windows", WINDOWS),
+        help="what is read at once begins with one of the text's documents, or at random places "
+        "(default: documents, if <|endoftext|> separates some, else random)",
+    )
     run = p.add_argument_group("the run", argument_default=argparse.SUPPRESS)
     run.add_argument(
         "--out", metavar="DIR", type=path, help="where to write it; without, a new runs/N"
@@ -83,7 +91,7 @@ def add_train(all_commands: Commands) -> None:
     small = GPTConfig(**commands.SMALL)  # type: ignore[arg-type]
     add_fields(model, small, but=["vocab_size"])
     training = "the training (TrainConfig; with --init, fewer and smaller steps: see README)"
-    add_fields(p.add_argument_group(training), TrainConfig())
+    add_fields(p.add_argument_group(training), TrainConfig(), but=["windows"])
 
 
 def add_generate(all_commands: Commands) -> None:

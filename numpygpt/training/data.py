@@ -2,6 +2,7 @@
 
 A model reads windows of T tokens and is asked, at every one of them, for the token that follows:
 `inputs = tokens[i : i + T]`, `targets = tokens[i + 1 : i + T + 1]`. One window is T exercises.
+windows.py says where they begin.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import utf8
 from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
+from numpygpt.training.windows import DOCUMENTS, RANDOM, cut, document_starts, marked
 
 STORIES = 12_000  # stories to learn from, and to hold out
 
@@ -77,9 +79,21 @@ class Text:
         train, held_out = split_text(read_text(file))
         if prompt is None or not (prompt or END_OF_TEXT in train):
             # A model that never saw <|endoftext|> cannot begin with it, so it is given words.
-            prompt = opening(held_out) or opening("\n" + train)
+            first = held_out.partition(END_OF_TEXT)[2]  # a document that begins there
+            prompt = opening("\n" + first) or opening(held_out) or opening("\n" + train)
         path = user_path(file)
         return cls(train, held_out, prompt, str(path.resolve() if path.is_file() else path))
+
+    def windows(self, wanted: str | None = None) -> str:
+        """How windows of it begin: as wanted, or else with its documents, if it has any."""
+        if END_OF_TEXT in self.train:
+            return wanted or DOCUMENTS
+        if wanted == DOCUMENTS:
+            raise ValueError(
+                f"--windows {DOCUMENTS}: expected a text to train on whose documents are separated "
+                f"by {END_OF_TEXT}, got one without; leave the option out"
+            )
+        return RANDOM
 
     @cached_property
     def sha256(self) -> str:
@@ -90,17 +104,30 @@ class Text:
 
 @dataclass(frozen=True)
 class Data:
-    """Tokens to train on, tokens held out, and how many bytes of text the latter are."""
+    """Tokens to train on, tokens held out, and how many bytes of text the latter are.
+
+    `starts` and `held_out_starts` are where windows begin, None for random places.
+    """
 
     train: Array
     held_out: Array
     held_out_bytes: int
+    starts: Array | None = None
+    held_out_starts: Array | None = None
 
     @classmethod
-    def encode(cls, encoding: tiktoken.Encoding, train_text: str, held_out_text: str) -> "Data":
-        """Encode both texts."""
+    def encode(
+        cls, encoding: tiktoken.Encoding, train_text: str, held_out_text: str, T: int | None = None
+    ) -> "Data":
+        """Encode both texts; with T, for windows of T tokens that begin with documents."""
         n_bytes = len(held_out_text.replace(END_OF_TEXT, "").encode())
-        return cls(encode_text(encoding, train_text), encode_text(encoding, held_out_text), n_bytes)
+        texts = train_text, held_out_text
+        if T is None:
+            train, held_out = (encode_text(encoding, text) for text in texts)
+            return cls(train, held_out, n_bytes)
+        train, held_out = (encode_text(encoding, marked(text)) for text in texts)
+        starts = (document_starts(tokens, encoding.eot_token, T) for tokens in (train, held_out))
+        return cls(train, held_out, n_bytes, *starts)
 
     def check(self, context_length: int) -> None:
         """Raise unless both parts hold at least one window."""
@@ -113,10 +140,12 @@ class Data:
                 )
 
     def batch(self, B: int, T: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """B windows at random places: inputs and targets, both (B, T)."""
-        starts = rng.integers(0, len(self.train) - T, B)
-        windows = self.train[starts[:, None] + np.arange(T + 1)].astype(np.int64)
-        return windows[:, :-1], windows[:, 1:]
+        """B windows, drawn at random: inputs and targets, both (B, T)."""
+        if self.starts is None:
+            starts = rng.integers(0, len(self.train) - T, B)
+        else:
+            starts = self.starts[rng.integers(0, len(self.starts), B)]
+        return cut(self.train, starts, T)
 
     def bits_per_byte(self, loss: float) -> float:
         """Nats a token -> bits a byte of text: what tokenizers can be compared by."""
@@ -130,19 +159,28 @@ def held_out_loss(
     max_batches: int | None = None,
     progress: Callable[[int, int], None] = lambda done, tokens: None,
 ) -> float:
-    """Mean loss over held-out windows that lie side by side (all of them, or the first ones).
+    """Mean loss over held-out text, in windows (all of them, or the first ones), each token once.
 
-    `progress` is told the tokens measured so far, and how many there are.
+    With documents, every token of every document is predicted, and each one's end, from nothing
+    but what the document has before it in its window. Else the windows lie side by side, and what
+    is left behind the last one is not measured. `progress` is told the tokens measured so far, and
+    how many there are.
     """
-    T = model.config.context_length
-    n = (len(data.held_out) - 1) // T
+    T, n = model.config.context_length, len(data.held_out)
+    starts = data.held_out_starts
+    if starts is None:
+        starts = np.arange(0, (n - 1) // T * T, T)
+    counts = np.minimum(np.diff(starts, append=n), T)  # predictions up to the next window
     if max_batches is not None:
-        n = min(n, B * max_batches)
-    windows = data.held_out[: n * T + 1].astype(np.int64)
-    inputs, targets = windows[:-1].reshape(n, T), windows[1:].reshape(n, T)
-    view, total = model.view(), 0.0
-    for i in range(0, n, B):
-        rows = slice(i, i + B)
-        total += view.loss(inputs[rows], targets[rows]) * len(inputs[rows])
-        progress(min(i + B, n) * T, n * T)
-    return total / n
+        starts, counts = starts[: B * max_batches], counts[: B * max_batches]
+    view, total, done = model.view(), 0.0, 0
+    for i in range(0, len(starts), B):
+        count = counts[i : i + B, None]
+        inputs, targets = cut(data.held_out, starts[i : i + B], int(count.max()))
+        counted = np.arange(count.max()) < count
+        with np.errstate(under="ignore"):
+            loss = view.head.loss(view.hidden(inputs)[counted], targets[counted])
+        total += loss * int(count.sum())
+        done += int(count.sum())
+        progress(done, int(counts.sum()))
+    return total / done

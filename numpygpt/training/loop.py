@@ -18,6 +18,7 @@ from numpygpt.training.data_parallel import DataParallel
 from numpygpt.training.diagnose import where_not_finite
 from numpygpt.training.optim import AdamW, clip_scale, grad_norm
 from numpygpt.training.schedule import warmup_cosine
+from numpygpt.training.windows import RANDOM, WINDOWS
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class TrainConfig:
         Steps between checkpoints; 0: one with each measurement on held-out text.
     seed : int
         Start of all random numbers: first weights, batches, dropout.
+    windows : str
+        Where windows of text begin: `documents` (for texts that have some) or `random` places.
     """
 
     steps: int = 1100
@@ -74,6 +77,7 @@ class TrainConfig:
     eval_batches: int = 10
     save_every: int = 0
     seed: int = 0
+    windows: str = RANDOM  # as in runs from before there was a choice
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_batches"):
@@ -89,6 +93,10 @@ class TrainConfig:
             raise ValueError(
                 "TrainConfig: expected min_learning_rate at most learning_rate, "
                 f"{self.learning_rate:g}, got {self.min_learning_rate:g}"
+            )
+        if self.windows not in WINDOWS:
+            raise ValueError(
+                f"TrainConfig: expected windows one of {', '.join(WINDOWS)}, got {self.windows!r}"
             )
 
     @property

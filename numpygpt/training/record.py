@@ -7,9 +7,11 @@ from typing import Any
 
 from numpygpt.files.checkpoint import config_from
 from numpygpt.files.whole import CheckpointError
+from numpygpt.pretrained import open_source
 from numpygpt.training.data import Text
 from numpygpt.training.folder import resume_command
 from numpygpt.training.loop import TrainConfig, Trainer
+from numpygpt.training.windows import RANDOM
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,17 @@ class Record:
                 f"a run can only be resumed with its own; {again}"
             )
         return text
+
+
+def as_trained(source: str | Path) -> tuple[str, str]:
+    """The prompt that a run showed while it was trained, and where its windows began.
+
+    The built-in stories are begun, not continued. Other models than runs know of neither.
+    """
+    with open_source(source) as found:
+        training = getattr(found, "training", {})  # a run has it
+    text, options = (
+        part if isinstance(part := training.get(name), dict) else {} for name in ("text", "options")
+    )
+    prompt = "" if text.get("file") is None else str(text.get("prompt", ""))
+    return prompt, str(options.get("windows", RANDOM))

@@ -13,11 +13,12 @@ from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.text.parser import share_well_formed, share_well_formed_stories
 from numpygpt.text.printable import printable
-from numpygpt.text.tokenizer import END_OF_TEXT, StreamDecoder, encode_text
+from numpygpt.text.tokenizer import END_OF_TEXT, StreamDecoder
 from numpygpt.training.data import Text
 from numpygpt.training.folder import option
 from numpygpt.training.loop import Trainer
 from numpygpt.training.progress import LiveLine
+from numpygpt.training.windows import DOCUMENTS, prompt_ids
 
 SAMPLE_TOKENS = 60  # that continue the prompt
 FRESH, STORY_TOKENS = 200, 250  # samples that are judged at the end, and their longest
@@ -32,13 +33,14 @@ def describe(trainer: Trainer, encoding: tiktoken.Encoding) -> str:
         f"{encoding.n_vocab:,} in the vocabulary ({encoding.name})\n"
         f"model  {trainer.model.num_parameters():,} parameters: {m.n_layer} blocks, width "
         f"{m.n_embd}, {m.n_head} heads, context {m.context_length}\n"
-        f"train  {c.steps:,} steps of {c.batch_size * c.accumulate} x {m.context_length} tokens"
+        f"train  {c.steps:,} steps of {c.batch_size * c.accumulate} x {m.context_length} tokens; "
+        f"windows begin at {'documents' if c.windows == DOCUMENTS else 'random places'}"
     )
 
 
-def sample(model: GPT, encoding: tiktoken.Encoding, prompt: str) -> str:
-    """The prompt, continued, with its lines set in."""
-    ids = encode_text(encoding, prompt or END_OF_TEXT)[None]
+def sample(model: GPT, encoding: tiktoken.Encoding, prompt: str, windows: str) -> str:
+    """The prompt, continued, with its lines set in; `windows` says how texts began in training."""
+    ids = prompt_ids(encoding, prompt, windows)[None]
     decoder = StreamDecoder(encoding)  # a last character that was cut is left out
     new = (int(ids[0]) for ids in _written(model, encoding, ids, SAMPLE_TOKENS, seed=1))
     return indent(prompt + "".join(decoder.feed(i) for i in new if i != encoding.eot_token))

@@ -26,6 +26,13 @@ from numpygpt.training.record import Record
 from numpygpt.training.report import describe, judge_stories, sample, written
 from numpygpt.training.saved import resume_run, save_run
 from numpygpt.training.stop import stop_requested
+from numpygpt.training.windows import DOCUMENTS
+
+
+def trainer_of(model: GPT, text: Text, encoding: tiktoken.Encoding, config: TrainConfig) -> Trainer:
+    """What trains the model on a text, in windows that begin as the config says."""
+    T = model.config.context_length if config.windows == DOCUMENTS else None
+    return Trainer(model, Data.encode(encoding, text.train, text.held_out, T), config)
 
 
 @dataclass
@@ -47,8 +54,7 @@ class Run:
         cls, folder: Path, text: Text, encoding: tiktoken.Encoding, model: GPT, config: TrainConfig
     ) -> "Run":
         """A new run of a model, fresh or not, whose vocabulary is the encoding's."""
-        data = Data.encode(encoding, text.train, text.held_out)
-        run = cls(folder, text, encoding, Trainer(model, data, config))
+        run = cls(folder, text, encoding, trainer_of(model, text, encoding, config))
         run.save()
         return run
 
@@ -70,9 +76,7 @@ class Run:
             raise ValueError(
                 f"--steps: expected at least {record.done}, which {folder} has done already"
             )
-        trainer = Trainer(
-            saved.model, Data.encode(saved.encoding, text.train, text.held_out), config
-        )
+        trainer = trainer_of(saved.model, text, saved.encoding, config)
         assert saved.m is not None and saved.v is not None
         try:
             trainer.restore(record.done, record.random, saved.m, saved.v)
@@ -181,7 +185,8 @@ class Run:
 
     def show_sample(self, progress: Progress, when: str) -> None:
         """Print how the model continues the prompt now."""
-        text = sample(self.model, self.encoding, self.text.prompt)
+        windows = self.trainer.config.windows
+        text = sample(self.model, self.encoding, self.text.prompt, windows)
         progress.print(f"\n{when}:\n{text}\n")
 
     def measure(self, progress: Progress, whole: bool = False) -> tuple[float, float]:
