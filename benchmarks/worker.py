@@ -12,6 +12,7 @@ small models by a third.
 import importlib
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import time
@@ -59,11 +60,12 @@ class Worker:
     def __init__(self, module: str, work: "Work", first: str = "") -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, module, first), daemon=True)
+        pickled = pickle.dumps(work)  # by itself: to open it imports NumPy
+        arguments = (theirs, module, work.name, pickled, first)
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
         self.results: list[Result] = []
-        self.connection.send(work)
         self._receive()
 
     def turn(self, least: float = 0.0) -> Result:
@@ -115,14 +117,13 @@ def workers(modules: list[str], work: "Work") -> Iterator[list[Worker]]:
             worker.close()
 
 
-def _serve(connection: Connection, module: str, first: str) -> None:
+def _serve(connection: Connection, module: str, name: str, pickled: bytes, first: str) -> None:
     """The worker's side."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this
     try:
         if first:
             import_first(first)
-        work = connection.recv()  # not before: it is made of modules that import NumPy
-        turn = importlib.import_module(module).prepare(work)
+        turn = importlib.import_module(module).prepare(pickle.loads(pickled))
         forget_peak()  # building, and handing weights from one model to another, is not the work
         connection.send("ready")
         while True:
@@ -130,7 +131,7 @@ def _serve(connection: Connection, module: str, first: str) -> None:
     except EOFError:
         pass  # the parent is gone
     except Exception as error:
-        connection.send(RuntimeError(f"{module}, {work.name}: {type(error).__name__}: {error}"))
+        connection.send(RuntimeError(f"{module}, {name}: {type(error).__name__}: {error}"))
 
 
 def import_first(name: str) -> None:

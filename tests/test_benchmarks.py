@@ -163,7 +163,8 @@ def test_names_say_what_is_measured() -> None:
     assert [work.name for work in works] == [
         "nano, 12x64", "default, 16x128", "tiny, 8x256", "GPT-2 124M, 1x256",
         "GPT-2 124M, 4x256", "GPT-2 124M, 1x1024", "GPT-2 124M, forward, 1x1024",
-        "GPT-2 124M, 64 tokens after 32", "GPT-2 124M, 64 tokens after 32, no cache", "GPT-2 1558M, 8 tokens after 32"]  # fmt: skip
+        "GPT-2 124M, 64 tokens after 32",
+        "GPT-2 124M, 64 tokens after 32, no cache", "GPT-2 1558M, 8 tokens after 32"]  # fmt: skip
     for config, name in MODELS.items():
         count = f"{Work('train', config, 1, 1).num_parameters() / 1e6:.0f}M"
         assert not name.startswith("GPT-2") or name == f"GPT-2 {count}"
