@@ -19,10 +19,13 @@ SECTIONS = {  # those that a plain run leaves out are marked
     "decode": "generation with and without the cache",
     "growth": "time and memory against T, B and model size",
     "ladders": "how each layer got fast, one change at a time *",
+    "busy": "training and generating beside busy processes *",
+    "imports": "training where NumPy is imported before numpygpt, and after *",
     "compare": "PyTorch and transformers on the same work *",
     "large": "gpt2-xl generating: its memory *",
 }
-COMPARE = ("compare", "large")
+ASKED = ("ladders", "busy", "imports")
+COMPARE = ("compare", "large")  # also with --compare
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,8 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--compare", action="store_true", help="also PyTorch, transformers, gpt2-xl (needs [bench])"
     )
-    add("--pairs", type=int, default=5, metavar="N", help="rounds of --compare (5)")
+    add("--pairs", type=int, default=5, metavar="N", help="rounds of compare, busy, imports (5)")
     add("--threads", type=int, default=machine.cores(), metavar="N", help="all cores, unless given")
+    add("--busy", type=int, default=machine.cores(), metavar="N", help="processes of busy (cores)")
     add("--quick", action="store_true", help="tiny sizes, to see that everything works")
     add("--json", type=Path, metavar="FILE", help="keep the run")
     add("--kept", type=Path, metavar="FILE", help="show a kept run instead of measuring")
@@ -54,16 +58,18 @@ def sections(args: argparse.Namespace) -> list[str]:
     """What to run, in the order of SECTIONS."""
     if args.only:
         return [name for name in SECTIONS if name in args.only]
-    return [n for n in SECTIONS if n != "ladders" and (n not in COMPARE or args.compare)]
+    return [n for n in SECTIONS if n not in ASKED and (n not in COMPARE or args.compare)]
 
 
 def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
     """The run, so far empty, and then each section's table as it is measured."""
     from benchmarks import (
+        busy,
         compare,
         decode,
         goals,
         growth,
+        imports,
         ladders,
         layers,
         limits,
@@ -86,12 +92,14 @@ def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
         "decode": lambda: decode.run(quick, text, tell),
         "growth": lambda: growth.run(quick, text, tell),
         "ladders": lambda: ladders.run(quick, text, tell),
+        "busy": lambda: busy.run(quick, args.busy, args.pairs, args.compare, text, tell),
+        "imports": lambda: imports.run(quick, args.pairs, text, tell),
         "compare": lambda: compare.run(quick, args.pairs, text, tell),
         "large": lambda: decode.run_large(quick, text, tell),
     }
     wanted = sections(args)
     others: tuple[str, ...] = ()
-    if "compare" in wanted:
+    if "compare" in wanted or (args.compare and "busy" in wanted):
         compare.require_packages()
         others = ("torch", "transformers")
     yield Run(machine.facts(others, quick))
@@ -106,8 +114,9 @@ def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
             tell(f"{name} has no work whose name contains {text!r}")
     if not tables:
         raise ValueError(f"--work: expected a part of a work's name, got {text!r}")
-    if not quick and set(COMPARE) & set(wanted):
-        yield goals.run(tables)
+    reached = goals.run(tables)
+    if reached.rows:  # of a trial's tiny sizes there are none
+        yield reached
 
 
 def show(args: argparse.Namespace) -> None:
@@ -147,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run; the exit code is 0, or 2 for wrong input."""
     args = build_parser().parse_args(argv)
     try:
-        for name in ("pairs", "threads"):
+        for name in ("pairs", "threads", "busy"):
             if getattr(args, name) < 1:
                 raise ValueError(f"--{name}: expected at least 1, got {getattr(args, name)}")
         machine.set_threads(args.threads)

@@ -13,11 +13,10 @@ from statistics import median
 import numpy as np
 
 from benchmarks.demand import demand
-from benchmarks.report import Table, Value
+from benchmarks.report import Table, Value, ratio
 from benchmarks.work import DECODE, FORWARD, TRAINING, Tell, Work, chosen
-from benchmarks.worker import Worker, workers
+from benchmarks.worker import LIMIT, OURS, Worker, workers
 
-OURS, LIMIT = "benchmarks.work", "benchmarks.limits"
 OTHERS = {"train": ("PyTorch", "benchmarks.torch_gpt")}
 TRANSFORMERS = ("transformers", "benchmarks.transformers_gpt")
 RTOL = (1e-4, 1e-3)  # of the loss on the same weights, and after a step
@@ -62,7 +61,6 @@ def compare(work: Work, pairs: int) -> dict[str, Value]:
 
 def _row(work: Work, name: str, ours: Worker, theirs: Worker, limit: Worker) -> dict[str, Value]:
     turns = [r.seconds for r in ours.results[1:]]
-    ratios = [b.seconds / a for a, b in zip(turns, theirs.results[1:], strict=True)]
     limits = [r.numbers[0] for r in limit.results]
     gigabytes_or_gflop, unit = demand(work)
     shares = [gigabytes_or_gflop / a / b for a, b in zip(turns, limits, strict=True)]
@@ -72,10 +70,7 @@ def _row(work: Work, name: str, ours: Worker, theirs: Worker, limit: Worker) -> 
         "against": name,
         "numpygpt s": ours.seconds() / per_turn,
         "other s": theirs.seconds() / per_turn,
-        "speed": median(ratios),
-        "least": min(ratios),
-        "most": max(ratios),
-        "pairs": len(ratios),
+        **ratio("speed", [r.seconds for r in theirs.results[1:]], turns),
         "limit": f"{median(limits):.0f} {unit}",
         "share": median(shares),
         "numpygpt MB": ours.peak(),

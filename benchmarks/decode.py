@@ -10,7 +10,7 @@ from benchmarks.machine import total_memory
 from benchmarks.report import Table, Value
 from benchmarks.training import measure
 from benchmarks.work import DECODE, LARGE, Tell, Work, chosen
-from benchmarks.worker import workers
+from benchmarks.worker import OURS, workers
 
 WITHOUT = replace(DECODE, cache=False)
 
@@ -34,7 +34,7 @@ def weights_in_memory(work: Work) -> dict[str, Value]:
         raise ValueError(
             f"{work.name}: expected {1.2 * weights:,.0f} MB of memory, got {memory:,.0f}"
         )
-    with workers(["benchmarks.work"], work) as (ours,):
+    with workers([OURS], work) as (ours,):
         result = ours.turn()
         return {
             "what": work.name,

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from benchmarks.report import Table, Value
 from benchmarks.work import GPT2, NANO, TINY, TRIAL, Tell, Work
-from benchmarks.worker import workers
+from benchmarks.worker import OURS, workers
 from numpygpt import GPTConfig
 from numpygpt.cli.info import activation_floats
 
@@ -47,7 +47,7 @@ def formula_megabytes(work: Work) -> float:
 
 def measure(work: Work, turns: int = 2) -> tuple[float, float]:
     """Seconds a step, and peak memory in MB, of a fresh process."""
-    with workers(["benchmarks.work"], work) as (ours,):
+    with workers([OURS], work) as (ours,):
         for _ in range(turns + 1):
             ours.turn()
         return ours.seconds(), ours.peak()

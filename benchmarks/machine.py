@@ -15,6 +15,7 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMPYGPT_NUM_THREADS",
 )
+SET_BY_NUMPYGPT = "OPENBLAS_THREAD_TIMEOUT"  # unless the environment has it
 STEERING = ("OPENBLAS_", "MKL_", "OMP_")  # these change what is measured, too
 
 
@@ -22,6 +23,11 @@ def cores() -> int:
     """The cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def threads() -> int:
+    """How many `set_threads` gave everybody; before it, the cores."""
+    return int(os.environ.get("NUMPYGPT_NUM_THREADS", cores()))
 
 
 def set_threads(n: int) -> None:
@@ -95,7 +101,7 @@ def facts(packages: tuple[str, ...] = (), quick: bool = False) -> dict[str, str]
         "sizes": "tiny (--quick)" if quick else "real",
         "cpu": _cpu(),
         "cores": str(cores()),
-        "threads": os.environ.get("NUMPYGPT_NUM_THREADS", str(cores())),
+        "threads": str(threads()),
         "memory": f"{total_memory() / 1e9:.1f} GB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),

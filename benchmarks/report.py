@@ -1,8 +1,10 @@
 """Tables: printed, kept as JSON, compared with a kept run, and as Markdown."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 
 Value = str | float
 UNKNOWN = "unknown"
@@ -54,6 +56,12 @@ def show(value: Value) -> str:
     if isinstance(value, int) or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) < 1 else f"{value:.{2 if abs(value) < 10 else 1}f}"
+
+
+def ratio(name: str, above: Sequence[float], below: Sequence[float]) -> dict[str, Value]:
+    """Of seconds measured in turns: the median of the rounds' ratios, the least and the most."""
+    ratios = [a / b for a, b in zip(above, below, strict=True)]
+    return {name: median(ratios), "least": min(ratios), "most": max(ratios), "pairs": len(ratios)}
 
 
 @dataclass
@@ -118,7 +126,18 @@ def seconds(value: Value) -> str:
     return f"{time:.2f} s" if time >= 1 else f"{time * 1e3:.3g} ms"
 
 
-TIMES_AND_MEMORY = ("ms", "numpygpt s", "s a token", "peak MB", "numpygpt MB", "MB")
+TIMES_AND_MEMORY = (
+    "ms",
+    "numpygpt s",
+    "s a token",
+    "alone s",
+    "busy s",
+    "numpygpt first s",
+    "numpy first s",
+    "peak MB",
+    "numpygpt MB",
+    "MB",
+)
 STEERING = ("cpu", "cores", "threads", "kernels", "variables")  # facts that steer every time
 
 

@@ -1,7 +1,8 @@
 """Where a training step's time goes: each kind of layer by itself, without the layers inside it.
 
 A Linear inside attention counts as Linear; what is left to attention is what it does with q, k and
-v. Beside each stands the time that its flops would take at the sgemm peak, as the formulas have
+v. Where threads share a step, the seconds of all are counted, and a kind has that share of the
+step. Beside each stands the time that its flops would take at the sgemm peak, as the formulas have
 them: attention's without the masked half, and without the product that backward makes again. What
 lies between the two is the price of everything else: of that, of small or narrow products, of
 passes over memory, and of calls.
@@ -9,6 +10,7 @@ passes over memory, and of calls.
 
 import functools
 import math
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from typing import Any
 
 from benchmarks.limits import sgemm_peak
 from benchmarks.report import Table, Value
+from benchmarks.timing import clock
 from benchmarks.work import TRAINING, Tell, Work, chosen, matrices, prepare
 from numpygpt import GPT, AdamW, layers
 
@@ -49,20 +52,29 @@ def products(work: Work) -> dict[str, float]:
     }
 
 
+class Calls(threading.local):
+    """For each call that is under way in a thread: seconds of the watched calls in it."""
+
+    def __init__(self) -> None:
+        self.inside = [0.0]
+
+
 @contextmanager
 def watched() -> Iterator[dict[str, float]]:
-    """Seconds by kind, of all calls in the `with` block."""
+    """Seconds by kind, of all calls in the `with` block, in all threads."""
     seconds: dict[str, float] = defaultdict(float)
-    inside = [0.0]  # for each call that is under way: seconds of the watched calls in it
+    calls, one_at_a_time = Calls(), threading.Lock()
 
     def timed(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def run(*args: Any, **kwargs: Any) -> Any:
+            inside = calls.inside
             inside.append(0.0)
             start = time.perf_counter()
             result = method(*args, **kwargs)
             whole = time.perf_counter() - start
-            seconds[kind] += whole - inside.pop()
+            with one_at_a_time:
+                seconds[kind] += whole - inside.pop()
             inside[-1] += whole
             return result
 
@@ -87,8 +99,9 @@ def measure(work: Work, steps: int = STEPS) -> list[dict[str, Value]]:
         turns = []
         for _ in range(steps):
             seconds.clear()
-            turn()
-            turns.append(dict(seconds))
+            whole = clock(turn)
+            share = whole / sum(seconds.values())
+            turns.append({kind: share * time_in for kind, time_in in seconds.items()})
     n, peak = work.steps, sgemm_peak() * 1e9
     own = {kind: median(turn[kind] for turn in turns) / n for kind in turns[0]}
     whole = sum(own.values())
@@ -107,8 +120,9 @@ def measure(work: Work, steps: int = STEPS) -> list[dict[str, Value]]:
 
 
 def run(quick: bool, wanted: str, tell: Tell) -> Table:
-    """The training steps of a very small model and of GPT-2 small."""
-    works = [w for w in TRAINING if wanted or w.name in ("nano, 12x64", "GPT-2 124M, 4x256")]
+    """The training steps of very small models and of GPT-2 small; or what `wanted` names."""
+    usual = ("nano, 12x64", "default, 16x128", "GPT-2 124M, 4x256")
+    works = [work for work in TRAINING if wanted or work.name in usual]
     rows = []
     for work in chosen(works, quick, wanted, tell):
         rows += measure(work, 1 if quick else STEPS)

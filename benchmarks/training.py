@@ -3,14 +3,14 @@
 from benchmarks.demand import demand
 from benchmarks.report import Table, Value
 from benchmarks.work import FORWARD, TRAINING, Tell, Work, chosen
-from benchmarks.worker import workers
+from benchmarks.worker import LIMIT, OURS, workers
 
 TURNS = 2  # timed ones, after an untimed first
 
 
 def measure(work: Work, turns: int = TURNS) -> dict[str, Value]:
     """One row: a fresh process, in turns with one that measures the machine's limit."""
-    with workers(["benchmarks.work", "benchmarks.limits"], work) as (ours, limit):
+    with workers([OURS, LIMIT], work) as (ours, limit):
         ours.turn()
         for _ in range(turns):
             ours.turn()

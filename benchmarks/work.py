@@ -100,13 +100,21 @@ def matrices(config: GPTConfig) -> list[tuple[int, ...]]:
 
 
 GPT2, XL = GPTConfig.preset("gpt2"), GPTConfig.preset("gpt2-xl")
+DEFAULT = GPTConfig(vocab_size=1024, context_length=128, n_layer=3, n_head=4, n_embd=128)
 TINY = GPTConfig(vocab_size=256, context_length=256, n_layer=6, n_head=6, n_embd=384)
 NANO = GPTConfig(vocab_size=256, context_length=64, n_layer=4, n_head=4, n_embd=128)
 TRIAL = GPTConfig(vocab_size=256, context_length=64, n_layer=2, n_head=2, n_embd=32)
-MODELS = {NANO: "nano", TINY: "tiny", GPT2: "GPT-2 124M", XL: "GPT-2 1558M"}
+MODELS = {  # default: of `numpygpt train`
+    NANO: "nano",
+    DEFAULT: "default",
+    TINY: "tiny",
+    GPT2: "GPT-2 124M",
+    XL: "GPT-2 1558M",
+}
 
 TRAINING = [
     Work("train", NANO, 12, 64, steps=20),
+    Work("train", DEFAULT, 16, 128, steps=10),
     Work("train", TINY, 8, 256, steps=2),
     Work("train", GPT2, 1, 256),
     Work("train", GPT2, 4, 256),
@@ -133,6 +141,13 @@ def chosen(works: Iterable[Work], quick: bool, wanted: str, tell: Tell) -> Itera
         yield work
 
 
+def loss_and_gradients(model: GPT, ids: Ids, targets: Ids) -> float:
+    """The loss of a batch; its gradients are added to the model's."""
+    loss = model.loss(ids, targets)
+    model.backward()
+    return loss
+
+
 def prepare(work: Work) -> Turn:
     """Numpygpt's turn."""
     model = work.model()
@@ -143,8 +158,7 @@ def prepare(work: Work) -> Turn:
         def step() -> float:
             ids, targets = next(batches)
             model.zero_grad()
-            loss = model.loss(ids, targets)
-            model.backward()
+            loss = loss_and_gradients(model, ids, targets)
             optimizer.step()
             return loss
 

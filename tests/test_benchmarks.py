@@ -1,7 +1,9 @@
 """The benchmarks run, keep what they measured, and refuse to compare unequal work."""
 
 import importlib.util
+import inspect
 import json
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import compare, decode, goals, growth, ladders, layers, limits, machine, split
+from benchmarks import busy, compare, decode, goals, growth, ladders, layers, limits, machine, split
 from benchmarks.__main__ import SECTIONS, build_parser, main, sections
 from benchmarks.demand import demand
 from benchmarks.report import Run, Table, against
 from benchmarks.work import (
     DECODE,
+    DEFAULT,
     FORWARD,
     GPT2,
     LARGE,
@@ -26,7 +29,11 @@ from benchmarks.work import (
     shrink,
 )
 from benchmarks.worker import workers
+from numpygpt import GPTConfig
+from numpygpt.cli.commands import SMALL
 from numpygpt.layers.parameter import Array
+from numpygpt.text.bpe import train_bpe
+from numpygpt.training.loop import TrainConfig
 
 TRAIN = shrink(TRAINING[0])
 
@@ -154,8 +161,9 @@ def test_names_say_what_is_measured() -> None:
     """The README's and older runs' names stay; a trial's says its own sizes."""
     works = [*TRAINING, FORWARD, DECODE, decode.WITHOUT, LARGE]
     assert [work.name for work in works] == [
-        "nano, 12x64", "tiny, 8x256", "GPT-2 124M, 1x256", "GPT-2 124M, 4x256",
-        "GPT-2 124M, 1x1024", "GPT-2 124M, forward, 1x1024", "GPT-2 124M, 64 tokens after 32",
+        "nano, 12x64", "default, 16x128", "tiny, 8x256", "GPT-2 124M, 1x256",
+        "GPT-2 124M, 4x256", "GPT-2 124M, 1x1024", "GPT-2 124M, forward, 1x1024",
+        "GPT-2 124M, 64 tokens after 32",
         "GPT-2 124M, 64 tokens after 32, no cache", "GPT-2 1558M, 8 tokens after 32"]  # fmt: skip
     for config, name in MODELS.items():
         count = f"{Work('train', config, 1, 1).num_parameters() / 1e6:.0f}M"
@@ -163,7 +171,7 @@ def test_names_say_what_is_measured() -> None:
     told: list[str] = []
     assert list(chosen(works, True, "GPT-2 124M, 1", told.append)) == [TRAIN]  # two real works
     assert told == ["2 blocks of width 32, 1x16"]
-    assert list(chosen(works, False, "GPT-2 124M, 1", told.append)) == [TRAINING[2], TRAINING[4]]
+    assert list(chosen(works, False, "GPT-2 124M, 1", told.append)) == [TRAINING[3], TRAINING[5]]
     assert shrink(FORWARD).name == "2 blocks of width 32, forward, 1x16"
     assert list(growth.series(True)["T"]) == ["T 8, B 1", "T 16, B 1"]
     for size, work in [pair for each in growth.series(False).values() for pair in each.items()]:
@@ -203,6 +211,42 @@ def test_growth_subtracts_the_empty_process_and_divides_by_the_formula() -> None
             {"ms/GFLOP": 5.0, "MB/formula": 1.5, "GFLOP": 8.0}]  # fmt: skip
     assert "8.0 times the flops took 1.25 times" in growth.verdict("T", rows)  # type: ignore[arg-type]
     assert "1.50 times as much memory" in growth.verdict("T", rows)  # type: ignore[arg-type]
+
+
+def test_the_default_model_is_the_one_that_train_makes() -> None:
+    (work,) = (work for work in TRAINING if work.config == DEFAULT)
+    default_vocabulary = inspect.signature(train_bpe).parameters["vocab_size"].default
+    assert work.config == GPTConfig(default_vocabulary, **SMALL)  # type: ignore[arg-type]
+    assert (work.batch, work.tokens) == (TrainConfig().batch_size, SMALL["context_length"])
+    assert TrainConfig().accumulate == 1
+
+
+def test_split_keeps_threads_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads inside the same layers at once: neither's seconds go to the other's layer."""
+    both = threading.Barrier(2)
+
+    class Inner:
+        def forward(self, last: bool) -> None:
+            both.wait()
+            if last:
+                time.sleep(0.02)  # the other one returns to its layer first
+            both.wait()
+
+    class Outer:
+        def forward(self, last: bool) -> None:
+            both.wait()
+            time.sleep(0.1)
+            Inner().forward(last)
+
+    monkeypatch.setattr(split, "KINDS", (Inner, Outer))
+    with split.watched() as seconds:
+        threads = [threading.Thread(target=Outer().forward, args=(last,)) for last in (0, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert 0.2 <= seconds["Outer"] < 0.3  # without what Inner took
+    assert 0.04 <= seconds["Inner"] < 0.2
 
 
 def test_flops_of_gpt2_small() -> None:
@@ -278,8 +322,33 @@ def test_facts_tell_what_steers_blas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_goals_say_what_was_met() -> None:
     rows = goals.run(compared_run().tables).rows
-    assert [(row["measured"], row["met"]) for row in rows] == [
-        (1.25, "yes"), (0.8, "no"), (0.743, "yes")]  # fmt: skip
+    assert [(row["measured"], row["goal"], row["met"]) for row in rows] == [
+        ("1.25", "at least 1.30", "no"), ("0.743", "at most 0.85", "yes")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("speed", "share", "met"),
+    [(2.0, 0.5, "yes"), (1.99, 0.88, "yes"), (1.99, 0.87, "no"), (2.1, 0.9, "yes")],
+)
+def test_of_two_goals_one_is_enough(speed: float, share: float, met: str) -> None:
+    rows: list[dict[str, str | float]] = [{"what": DECODE.name, "speed": speed, "share": share}]
+    (row,) = goals.run([Table("compare", "", rows)]).rows
+    assert row["met"] == met
+    assert row["what"] == f"compare: {DECODE.name}: speed or share"
+    assert row["goal"] == "at least 2.00 or at least 0.88"
+    assert not goals.run([Table("decode", "", rows)]).rows  # the same work in another section
+
+
+def test_goals_are_of_work_that_is_measured() -> None:
+    """A misspelt one would never be missed."""
+    names = {
+        "compare": [*TRAINING, FORWARD, DECODE],
+        "large": [LARGE],
+        "busy": busy.WORKS,
+        "imports": TRAINING,
+    }
+    for section, what, _ in goals.GOALS:
+        assert what in [work.name for work in names[section]]
 
 
 def test_markdown_for_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,7 +367,10 @@ def test_sections_by_default_on_demand_and_by_name() -> None:
     assert chosen() == ["limits", "layers", "training", "split", "decode", "growth"]
     assert chosen("--compare") == [*chosen(), "compare", "large"]
     assert chosen("--only", "ladders") == ["ladders"]
-    assert {*chosen("--compare"), "ladders"} == set(SECTIONS)  # each can be asked for
+    assert chosen("--only", "busy", "--compare") == ["busy"]
+    asked = {"ladders", "busy", "imports"}
+    assert {*chosen("--compare"), *asked} == set(SECTIONS)  # each can be asked for
+    assert all(f"  {name} " in build_parser().format_help() for name in SECTIONS)
 
 
 @pytest.mark.usefixtures("threads")
@@ -309,6 +381,7 @@ def test_wrong_input_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     nameless.write_text('{"machine": {}, "tables": [{"name": "a", "about": "", "rows": [{}]}]}')
     for arguments, message in (
         (["--pairs", "0"], "--pairs: expected at least 1, got 0"),
+        (["--busy", "0"], "--busy: expected at least 1, got 0"),
         (["--kept", str(broken)], "expected a run kept with --json"),
         (["--kept", str(nameless)], "expected a run kept with --json"),
         (["--against", str(tmp_path / "none.json")], "none.json"),
