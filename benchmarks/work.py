@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpygpt import GPT, AdamW, GPTConfig, generate
+from numpygpt.training.data_parallel import DataParallel
 
 Ids = npt.NDArray[np.int64]
 Turn = Callable[[], list[float]]
@@ -141,24 +142,18 @@ def chosen(works: Iterable[Work], quick: bool, wanted: str, tell: Tell) -> Itera
         yield work
 
 
-def loss_and_gradients(model: GPT, ids: Ids, targets: Ids) -> float:
-    """The loss of a batch; its gradients are added to the model's."""
-    loss = model.loss(ids, targets)
-    model.backward()
-    return loss
-
-
 def prepare(work: Work) -> Turn:
     """Numpygpt's turn."""
     model = work.model()
     if work.kind == "train":
         optimizer = AdamW(model, **ADAMW)  # type: ignore[arg-type]
+        parallel = DataParallel(model, work.batch, work.tokens)
         batches = work.batches()
 
         def step() -> float:
             ids, targets = next(batches)
             model.zero_grad()
-            loss = loss_and_gradients(model, ids, targets)
+            loss = parallel.loss_and_gradients(ids, targets)
             optimizer.step()
             return loss
 

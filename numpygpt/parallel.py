@@ -87,12 +87,12 @@ def over_rows(kernel: Callable[..., object], *arrays: Array) -> None:
     """
     n_rows = len(arrays[0])
     n_blocks = _n_blocks(n_rows, sum(a.size for a in arrays))
-    step = -(-n_rows // n_blocks)
+    step = max(1, -(-n_rows // n_blocks))
 
     def run(start: int) -> None:
         kernel(*[a[start : start + step] for a in arrays])
 
-    run_all([partial(run, start) for start in range(0, max(1, n_rows), step)])
+    run_all([partial(run, start) for start in range(0, n_rows, step)])
 
 
 def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: int) -> None:

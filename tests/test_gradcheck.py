@@ -47,11 +47,12 @@ ERF = """dx[...] = dy * (
         0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
         + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     )"""
-MASK = "    S[..., -R:] += _causal_mask(R, S.dtype)\n"
-TOP = "    np.max(S, -1, keepdims=True, out=top)\n"
-TOTAL = "            lse[:, :, rows] = top + np.log(total)\n"
+SCORES = "S = _scores(q[rows], k[keys])\n            "
+UNMASKED = "S = q[rows] / math.sqrt(D) @ k[keys].swapaxes(-1, -2)\n            "
+TOP = "top = S.max(-1, keepdims=True)\n"
+TOTAL = "            lse[rows] = top + np.log(total)\n"
 LATE_MASK = (
-    TOTAL + "            E[..., start - stop :] *= _causal_mask(stop - start, E.dtype) == 0\n"
+    TOTAL + "            E[..., -E.shape[-2] :] *= _causal_mask(E.shape[-2], E.dtype) == 0\n"
 )
 DW = "self.W.add_product(x.reshape(-1, I).T, dy_rows)"
 LEFTOVERS = "self.W._grad = self.W.room() if self.W._grad is None else self.W._grad; "
@@ -98,13 +99,13 @@ DROPOUT = [
 ]  # fmt: skip
 QKV = "x qkv.W qkv.b"
 ATTENTION = [
-    ("dk transposed", "dS.swapaxes(2, 3) @ q_rows", "dS @ q_rows", QKV),
-    ("dv transposed", "A.swapaxes(2, 3) @ do_rows", "A @ do_rows", QKV),
-    ("scale forgotten", "        dq *= scale\n", "", QKV),
-    ("softmax's row sum forgotten", "    dP -= delta\n", "", QKV),
-    ("P forgotten", "    dP *= P\n", "", QKV),
-    ("no mask in backward", MASK + "    S -= lse", "    S -= lse", QKV),
-    ("dq and dk swapped", "dq, dk, dv = self._split", "dk, dq, dv = self._split", QKV),
+    ("dk transposed", "dS.swapaxes(-1, -2) @ q[rows]", "dS @ q[rows]", QKV),
+    ("dv transposed", "A.swapaxes(-1, -2) @ do[rows]", "A @ do[rows]", QKV),
+    ("scale forgotten", "            dS /= math.sqrt(D)\n", "", QKV),
+    ("softmax's row sum forgotten", "            dP -= delta[rows]\n", "", QKV),
+    ("P forgotten", "            dP *= P\n", "", QKV),
+    ("no mask in backward", SCORES + "S -= lse", UNMASKED + "S -= lse", QKV),
+    ("dq and dk swapped", "(dq, dk, dv) = qkv", "(dk, dq, dv) = qkv", QKV),
     ("dropout forgotten for dv", "A = P if keep is None else", "A = P if True else", QKV),
     ("dropout forgotten for dP", "dP = dA if keep is None else", "dP = dA if True else",
      QKV),
@@ -130,8 +131,8 @@ HEAD = [
     ),
 ]
 LOSS = [
-    ("target not subtracted", "            z[n, ids] -= 1 / N\n", "", "x W"),
-    ("1 / N forgotten", "z *= 1 / (N * total)", "z *= 1 / total", "x W"),
+    ("target not subtracted", "            z[n, ids] -= share / N\n", "", "x W"),
+    ("1 / N forgotten", "z *= share / (N * total)", "z *= share / total", "x W"),
     ("later rows overwrite dW", "first=start == 0", "first=True", "W"),
     ("dW not added", "self.W.add_grad(dW, in_room=True)", "pass", "W"),
 ]
@@ -193,7 +194,12 @@ def test_a_planted_bug_is_found_and_named(
 
 def test_a_mask_after_the_softmax_is_found() -> None:
     bug = "mask after the softmax"
-    late = planted(bug, "layers/attention", (MASK + TOP, TOP), (TOTAL, LATE_MASK))
+    late = planted(
+        bug,
+        "layers/attention",
+        (SCORES + TOP, UNMASKED.replace("D)", "q.shape[-1])") + TOP),
+        (TOTAL, LATE_MASK),
+    )
     report = check_layer(late.CausalSelfAttention(CONFIG), inputs()[0], entries=30)
     assert set(report.wrong) == set(QKV.split())
 

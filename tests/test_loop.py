@@ -63,7 +63,7 @@ def test_it_learns() -> None:
     before = t.held_out_loss(whole=True)
     assert before == pytest.approx(math.log(257), abs=0.1)
     losses = [t.step().loss for _ in range(30)]
-    assert losses[0] == pytest.approx(5.5457, abs=1e-3)  # pinned
+    assert losses[0] == pytest.approx(5.5398, abs=1e-3)  # pinned
     assert losses[-1] < 3.1
     assert t.held_out_loss(whole=True) < 3.1
 
@@ -208,8 +208,8 @@ def test_the_batch_that_failed_is_the_one_that_is_repeated(monkeypatch: pytest.M
     seen: list[tuple[Any, ...]] = []
     loss = GPT.loss
 
-    def noted(self: GPT, ids: Array, targets: Array) -> float:
-        value = loss(self, ids, targets)
+    def noted(self: GPT, ids: Array, targets: Array, share: float) -> float:
+        value = loss(self, ids, targets, share)
         seen.append((ids.tolist(), targets.tolist(), value))  # the value: the same dropout, too
         return value
 

@@ -62,10 +62,10 @@ class TrainConfig:
         Where windows of text begin: `documents` (for texts that have some) or `random` places.
     """
 
-    steps: int = 1100
+    steps: int = 1600
     batch_size: int = 16
     accumulate: int = 1
-    learning_rate: float = 6e-3
+    learning_rate: float = 1e-2
     min_learning_rate: float = -1.0
     warmup: int = 80
     weight_decay: float = 0.1
