@@ -1,32 +1,37 @@
-"""Cache-sized blocks, worker threads and kept memory: the only module that knows the machine.
+"""Threads, cache-sized blocks and kept memory: the only module that knows the machine.
 
-A layer writes its elementwise formula once, as a kernel over a block of rows, and `over_rows` runs
-it. Two things make that faster than the same NumPy calls on whole arrays:
+Work that can be cut into tasks which do not depend on each other is given to `run_all`: every
+thread takes the next task as soon as it is done with its last one, and the calling thread works
+too. A helper that has not begun by then is cancelled, not waited for: on a busy machine, or in a
+process pinned to one core, the caller simply does all the tasks. There are three kinds:
 
-- **Blocks that fit the cache.** GELU is eight NumPy calls on the same arrays. On a whole 12 MB
-  activation each call streams it from memory again; on a block of it, only the first one does.
-- **Threads.** NumPy's elementwise functions release the GIL, so two blocks run at the same time.
+- **Blocks of rows** (`over_rows`). A layer writes its elementwise formula once, as a kernel over a
+  block of rows. GELU is eight NumPy calls on the same arrays: on a whole 12 MB activation each call
+  streams it from memory again; on a block that fits the cache, only the first one does.
+- **Heads** of attention (`over_heads`), which are many small matrices.
+- **Shares of a batch** (training/data_parallel.py), each through the whole model.
 
-Every thread takes the next block as soon as it is done with its last one, and the calling thread
-works too. A task that no thread has begun by then is cancelled, not waited for: on a busy machine,
-or in a process pinned to one core, the caller simply does all the blocks.
+Every meeting of threads costs something, and much on a machine that does other things, where one
+thread may wait milliseconds for its turn while the others wait for it. So larger tasks are better,
+and a task never shares out its own work again.
 
-Two rules for kernels:
+Matrix products are OpenBLAS's, which has threads of its own. The rules:
 
-- A kernel computes each row from that row alone. So results are equal bit for bit, whatever the
-  block size and the thread count, on one kind of processor (another has other instructions, and
-  so other roundings). Sums over rows are taken outside, by one BLAS product.
-- A kernel never calls BLAS: no `@`, no `dot`. (`einsum`, unless asked to optimize, is a loop of
-  NumPy's own.) Concurrent BLAS calls wait for each other at best, and with some builds of OpenBLAS
-  return wrong numbers (numpy issue 29391). Matrix products belong to the calling thread, and BLAS
-  threads them itself.
+- Outside `run_all`, a product belongs to the calling thread, and OpenBLAS threads it. Where two
+  threads do this at once, they wait for each other at best; some builds return wrong numbers (numpy
+  issue 29391).
+- In tasks that make products (`products=True`), OpenBLAS has one thread for as long as they run.
+  Then each thread may call it.
+- A task computes its results from its own rows, heads or sequences alone, and sums over tasks are
+  taken outside, in a fixed order. So results are equal bit for bit, whatever the block size and the
+  thread count, on one kind of processor (another has other instructions, and so other roundings).
 
-The two kinds of threads also compete. OpenBLAS's threads wait for their next
-product by spinning, for some 20 ms, and so hold the very cores that elementwise work could have: a
-step takes up to 8% longer. If they sleep too soon, waking them for each small product slows a
-generated token by as much. `OPENBLAS_THREAD_TIMEOUT` sets how long they spin (2^n clock ticks)
-and is read when NumPy is loaded, so this module, the package's first, sets it before that, unless
-the environment has it already. A program that imports NumPy before numpygpt goes without.
+The two kinds of threads also compete. OpenBLAS's wait for their next product by spinning, for some
+20 ms, and so hold the very cores that other work could have: a step of a large model takes up to 8%
+longer. If they sleep too soon, waking them for each small product slows a generated token by as
+much. `OPENBLAS_THREAD_TIMEOUT` sets how long they spin (2^n clock ticks) and is read when NumPy is
+loaded, so this module, the package's first, sets it before that, unless the environment has it
+already. A program that imports NumPy before numpygpt goes without.
 """
 
 from __future__ import annotations
