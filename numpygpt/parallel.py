@@ -80,6 +80,15 @@ def num_threads() -> int:
     return int(text)
 
 
+def use_threads(n: int) -> None:
+    """Have this process work on n threads; matrix products too, if they are OpenBLAS's."""
+    if n < 1:
+        raise ValueError(f"threads: expected at least 1, got {n}")
+    os.environ["NUMPYGPT_NUM_THREADS"] = str(n)
+    if openblas := _openblas():
+        openblas[0](n)
+
+
 @lru_cache(maxsize=1)
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="numpygpt")

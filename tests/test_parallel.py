@@ -203,3 +203,19 @@ def test_a_bad_number_of_threads(wrong: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("NUMPYGPT_NUM_THREADS", wrong)
     with pytest.raises(ValueError, match=f"expected a whole number from 1, got '{wrong}'"):
         num_threads()
+
+
+def test_threads_on_the_command_line() -> None:
+    program = """
+from numpygpt import parallel
+from numpygpt.cli.entry import main
+openblas = parallel._openblas()
+for words in ["--threads", "3"], ["--threads=0"], ["--threads", "x"]:
+    code = main(["info", *words])
+    print("threads", code, parallel.num_threads(), openblas[1]() if openblas else 3)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    said = [line for line in ran.stdout.splitlines() if line.startswith("threads")]
+    assert said == ["threads 0 3 3", "threads 2 3 3", "threads 2 3 3"]
+    assert "threads: expected at least 1, got 0" in ran.stderr
+    assert "expected a whole number below 2^63, got 'x'" in ran.stderr

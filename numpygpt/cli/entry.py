@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numpygpt.cli.parser import build_parser
 from numpygpt.cli.streams import standard_streams
 from numpygpt.cli.usage import check_options, chosen_command
+from numpygpt.parallel import use_threads
 from numpygpt.text.printable import printable
 
 MISTAKES = (
@@ -55,6 +56,9 @@ def run(words: Sequence[str]) -> int:
         args: argparse.Namespace = command.parse_args(words[1:])
     except SystemExit as exit:  # help was printed, or what is wrong
         return int(exit.code or 0)
+    if "threads" in args:
+        use_threads(args.threads)
+        del args.threads
     code: int = args.run(args)
     return code
 

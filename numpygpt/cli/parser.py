@@ -50,6 +50,13 @@ def add_command(
     p: argparse.ArgumentParser = all_commands.add_parser(
         run.__name__, help=help, formatter_class=HelpFormatter, **more
     )
+    p.add_argument(
+        "--threads",
+        type=whole,
+        default=argparse.SUPPRESS,
+        help="how many threads to use: all cores, unless NUMPYGPT_NUM_THREADS (for matrix "
+        "products: OPENBLAS_NUM_THREADS) or this says otherwise",
+    )
     p.set_defaults(run=run)
     return p
 
