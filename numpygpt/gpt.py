@@ -107,14 +107,14 @@ class GPT(Layer):
             x = block.forward(x, caches[i] if caches else None)
         return self.norm.forward(x)
 
-    def loss(self, ids: npt.ArrayLike, targets: npt.ArrayLike, share: float = 1.0) -> float:
+    def loss(self, ids: npt.ArrayLike, targets: npt.ArrayLike, weight: float = 1.0) -> float:
         """Mean cross-entropy in nats of ids (B, T) against the ids that follow each, (B, T).
 
-        Times `share`: of a batch in parts, what each part is of it (see Head.loss).
+        Times `weight`, for parts of a batch: see Head.loss.
         """
         targets = batch_of_ids("GPT.loss (targets)", targets)
         with np.errstate(under="ignore"):
-            return self.head.loss(self.hidden(ids), targets, share)
+            return self.head.loss(self.hidden(ids), targets, weight)
 
     def backward(self, dlogits: Array | None = None) -> None:
         """Add the gradients of all parameters: after `loss`, or after `forward` given dlogits."""
@@ -141,7 +141,13 @@ class GPT(Layer):
                 f"GPT: expected one cache a block, {len(self.blocks)}, for B = {B} sequences (see "
                 f"new_caches), got {len(caches)} for {', '.join(map(str, batches)) or 'none'}"
             )
-        return caches[0].length
+        lengths = sorted({cache.length for cache in caches})
+        if len(lengths) > 1:
+            raise ValueError(
+                f"GPT: expected caches of one length, got {lengths}: was a forward pass "
+                "interrupted? Begin with new_caches"
+            )
+        return lengths[0]
 
     @classmethod
     def from_pretrained(

@@ -2,8 +2,9 @@
 
 Work that can be cut into tasks which do not depend on each other is given to `run_all`: every
 thread takes the next task as soon as it is done with its last one, and the calling thread works
-too. A helper that has not begun by then is cancelled, not waited for: on a busy machine, or in a
-process pinned to one core, the caller simply does all the tasks. There are three kinds:
+too. A worker that has not begun when all tasks are taken is cancelled, not waited for: on a busy
+machine, or in a process pinned to one core, the caller simply does all the tasks. There are three
+kinds:
 
 - **Blocks of rows** (`over_rows`). A layer writes its elementwise formula once, as a kernel over a
   block of rows. GELU is eight NumPy calls on the same arrays: on a whole 12 MB activation each call
@@ -20,8 +21,8 @@ Matrix products are OpenBLAS's, which has threads of its own. The rules:
 - Outside `run_all`, a product belongs to the calling thread, and OpenBLAS threads it. Where two
   threads do this at once, they wait for each other at best; some builds return wrong numbers (numpy
   issue 29391).
-- In tasks that make products (`products=True`), OpenBLAS has one thread for as long as they run.
-  Then each thread may call it.
+- In tasks that make products (`products=True`), OpenBLAS has one thread for as long as they run
+  (blas.py). Then each thread may call it.
 - A task computes its results from its own rows, heads or sequences alone, and sums over tasks are
   taken outside, in a fixed order. So results are equal bit for bit, whatever the block size and the
   thread count, on one kind of processor (another has other instructions, and so other roundings).
@@ -42,26 +43,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cache, lru_cache, partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms, about the gap between two products
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from numpygpt.blas import one_blas_thread, set_blas_threads
+
+if TYPE_CHECKING:
+    from numpygpt.layers.parameter import Array
 
 # Of all arrays of a kernel together: 2 MB of float32, about an L2 cache. Smaller blocks fit it
 # better, but then the threads wait for the GIL, which every NumPy call holds for a moment, and a
 # hand-over to a thread (0.1 ms) costs more than it saves.
 BLOCK_ELEMENTS = 1 << 19
 
+_here = threading.local()  # .in_task: whether this thread does a task of `run_all`
 
-_here = threading.local()  # .alone: whether this thread does a task of `run_all`
+
+def _in_task() -> bool:
+    return getattr(_here, "in_task", False)
 
 
 def num_threads() -> int:
@@ -69,7 +74,7 @@ def num_threads() -> int:
 
     1 within a task: there, the other threads have tasks of their own.
     """
-    if getattr(_here, "alone", False):
+    if _in_task():
         return 1
     text = os.environ.get("NUMPYGPT_NUM_THREADS", "")
     if not text:
@@ -85,8 +90,7 @@ def use_threads(n: int) -> None:
     if n < 1:
         raise ValueError(f"threads: expected at least 1, got {n}")
     os.environ["NUMPYGPT_NUM_THREADS"] = str(n)
-    if openblas := _openblas():
-        openblas[0](n)
+    set_blas_threads(n)
 
 
 @lru_cache(maxsize=1)
@@ -110,9 +114,9 @@ def over_rows(kernel: Callable[..., object], *arrays: Array) -> None:
 
 
 def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: int) -> None:
-    """As `over_rows`, for blocks of heads: each array is (..., B, H, T, any), or None.
+    """As `over_rows`, for blocks of heads: each array is (..., B, H, any, any), or None.
 
-    The kernel gets (..., heads, T, any), or (..., sequences, heads, T, any); it may make matrix
+    The kernel gets (..., heads, any, any), or (..., sequences, heads, any, any); it may make matrix
     products, and uses `scratch` more numbers for each head.
     """
     given = [a for a in arrays if a is not None]
@@ -134,13 +138,15 @@ def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: in
 
 
 def _n_blocks(n_rows: int, n_elements: int) -> int:
-    """How many blocks fit the cache; about as many for each thread."""
+    """How many blocks fit the cache, rounded up to as many for each thread."""
     n_blocks = max(1, min(n_rows, -(-n_elements // BLOCK_ELEMENTS)))
     return n_blocks + -n_blocks % min(num_threads(), n_blocks)
 
 
 def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> None:
     """Run every task once, on this thread and the workers: whoever is done takes the next.
+
+    After an error no other task is begun; it is raised when those that were have ended.
 
     Parameters
     ----------
@@ -153,29 +159,30 @@ def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> No
     if not products:
         _run_all(tasks, num_threads())
         return
-    with one_blas_thread() as alone:
-        if alone:
-            _run_all(tasks, num_threads())
-        else:
-            for task in tasks:
-                task()
+    with one_blas_thread() as granted:
+        _run_all(tasks, num_threads() if granted else 1)
 
 
 def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
-    left = iter(tasks)  # shared by the threads: next() is atomic
+    threads = min(available, len(tasks))
+    left = iter(tasks)  # shared by the threads: under the GIL, next() is atomic
     errors = np.geterr() | {"under": "ignore"}  # exp of a large negative number is to be 0
     begun: list[int] = []
     ended: list[int] = []
+    failed: list[BaseException] = []
 
     def work() -> None:
         begun.append(1)
-        alone, _here.alone = getattr(_here, "alone", False), True
+        before, _here.in_task = _in_task(), _in_task() or threads > 1
         try:
             with np.errstate(**errors):
                 for task in left:
                     task()
+        except BaseException as error:
+            failed.append(error)
         finally:
-            _here.alone = alone
+            _take_all(left)
+            _here.in_task = before
             ended.append(1)
 
     helpers: list[Future[None]] = []
@@ -183,66 +190,23 @@ def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
         # A process that is ending starts no threads any more, and one may be forbidden to have
         # more: then the caller does what is left.
         with suppress(RuntimeError):
-            for _ in range(min(available, len(tasks)) - 1):
+            for _ in range(threads - 1):
                 helpers.append(_pool(available - 1).submit(work))
         work()
     finally:
-        for _ in left:  # after an error, nobody begins another task
-            pass
-        for helper in helpers:
-            if not helper.cancel():
-                helper.result()
+        _take_all(left)
+        wait([helper for helper in helpers if not helper.cancel()])
         # One that submit queued before it raised is not in `helpers`, and may be running.
         while len(ended) < len(begun):
             time.sleep(1e-4)
+    if failed:
+        raise failed.pop(0)
 
 
-@cache
-def _openblas() -> tuple[Callable[[int], None], Callable[[], int]] | None:
-    """What sets and what gets the number of OpenBLAS's threads; None if NumPy has another BLAS."""
-    beside = (
-        Path(np.__file__).parents[1] / "numpy.libs"
-    )  # Windows looks for a name in one file only
-    for file in (np.linalg._umath_linalg.__file__, *map(str, beside.glob("*openblas*"))):
-        for name in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
-            with suppress(OSError, AttributeError):
-                library = ctypes.CDLL(file)
-                return (
-                    getattr(library, name.format("set_num_threads")),
-                    getattr(library, name.format("get_num_threads")),
-                )
-    return None
-
-
-_blas_lock = threading.Lock()
-_blas_users = 0  # how many are in `one_blas_thread` now
-_blas_threads = 1  # how many threads OpenBLAS had before the first of them
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[bool]:
-    """Inside, a matrix product is its caller's alone, and so can be made on any thread.
-
-    False where that cannot be had: then products belong to one thread at a time.
-    """
-    global _blas_users, _blas_threads
-    openblas = _openblas()
-    if openblas is None:
-        yield False
-        return
-    set_threads, get_threads = openblas
-    with _blas_lock:
-        _blas_users += 1
-        if _blas_users == 1:
-            _blas_threads = get_threads()
-            set_threads(1)
-    try:
-        yield True
-    finally:
-        with _blas_lock:
-            _blas_users -= 1
-            if not _blas_users:
-                set_threads(_blas_threads)
+def _take_all(left: Iterator[object]) -> None:
+    """Leave no task for anybody to begin."""
+    for _ in left:
+        pass
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numpygpt import GPT, GPTConfig, parallel
+from numpygpt import GPT, GPTConfig, blas, parallel
 from numpygpt.layers.parameter import Array
 from numpygpt.training import data_parallel
 from numpygpt.training.data_parallel import DataParallel, number_of_shares
@@ -33,7 +33,7 @@ def test_shares_add_up_to_the_batch(B: int, T: int, data: st.DataObject) -> None
     n = data.draw(st.integers(1, B))
     whole, model = GPT(CONFIG, 0, np.float64), GPT(CONFIG, 0, np.float64)
     ids, targets = batch(B, T)
-    expected = whole.loss(ids, targets, share=0.5)
+    expected = whole.loss(ids, targets, weight=0.5)
     whole.backward()
     parallel = in_shares(model, B, T, n)
     for passes in (1, 2):  # the second adds to the first
@@ -85,6 +85,8 @@ def test_an_error_in_a_share_is_heard_and_leaves_nothing_behind() -> None:
     ids, targets = batch(4, 6)
     wrong = targets.copy()
     wrong[3, 2] = 13
+    for _, p in model.named_parameters():
+        p.grad += 1  # a replica must not begin with these
     with pytest.raises(IndexError, match="13"):
         parallel.loss_and_gradients(ids, wrong)
     model.zero_grad()
@@ -94,7 +96,7 @@ def test_an_error_in_a_share_is_heard_and_leaves_nothing_behind() -> None:
 
 
 def test_a_product_is_one_threads_while_others_work() -> None:
-    openblas = parallel._openblas()
+    openblas = blas._openblas()
     if openblas is None:
         pytest.skip("NumPy has another BLAS here")
     set_threads, get_threads = openblas
@@ -104,20 +106,21 @@ def test_a_product_is_one_threads_while_others_work() -> None:
         inside, leave = threading.Event(), threading.Event()
 
         def stay() -> None:
-            with parallel.one_blas_thread() as alone:
-                assert alone
+            with blas.one_blas_thread() as granted:
+                assert granted
                 inside.set()
                 leave.wait(10)
 
         other = threading.Thread(target=stay)
         other.start()
         inside.wait(10)
-        with parallel.one_blas_thread():
+        with blas.one_blas_thread():
             assert get_threads() == 1
+            blas.set_blas_threads(3)
         assert get_threads() == 1  # the other one is still there
         leave.set()
         other.join()
-        assert get_threads() == 2
+        assert get_threads() == 3
     finally:
         set_threads(before)
 
@@ -125,7 +128,7 @@ def test_a_product_is_one_threads_while_others_work() -> None:
 def test_without_a_say_in_blas_threads_one_thread_makes_all_products(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(parallel, "_openblas", lambda: None)
+    monkeypatch.setattr(blas, "_openblas", lambda: None)
     monkeypatch.setenv("NUMPYGPT_NUM_THREADS", "4")
     threads: set[int] = set()
     tasks = [lambda: threads.add(threading.get_ident())] * 20
@@ -154,3 +157,20 @@ def test_a_callers_floating_point_setting_holds_on_every_thread(
         parallel.run_all([overflow] * 3)
     with np.errstate(over="ignore"):
         parallel.run_all([overflow] * 3)  # a warning would be an error here
+
+
+def test_parameters_that_were_moved_are_noticed() -> None:
+    model = GPT(CONFIG, 0)
+    parallel = in_shares(model, 4, 6, 2)
+    parallel.loss_and_gradients(*batch(4, 6))
+    model.allocate()
+    with pytest.raises(RuntimeError, match="moved"):
+        parallel.loss_and_gradients(*batch(4, 6))
+
+
+@pytest.mark.parametrize("sequences", [(1, 1), (4, 3), (3, 4)])
+def test_a_batch_that_cannot_be_shared(sequences: tuple[int, int]) -> None:
+    parallel = in_shares(GPT(CONFIG, 0), 4, 6, 2)
+    ids, targets = batch(4, 6)
+    with pytest.raises(ValueError, match=r"expected at least 2 sequences.*got \d and \d"):
+        parallel.loss_and_gradients(ids[: sequences[0]], targets[: sequences[1]])

@@ -21,6 +21,7 @@ from numpygpt.gpt import GPT
 from numpygpt.gradcheck import check_layer, check_model
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.layers import Head, Parameter
+from numpygpt.layers.attention import KeyValueCache
 from numpygpt.layers.parameter import Array
 from numpygpt.training.optim import AdamW, clip_scale, grad_norm
 
@@ -609,3 +610,21 @@ def test_one_token_of_context_is_enough() -> None:
     assert math.isfinite(model.loss(ids, ids))
     model.backward()
     assert generate(model, ids, 4).shape == (2, 5)
+
+
+def test_caches_that_an_interrupted_pass_left_are_refused() -> None:
+    model = GPT(GPTConfig(13, 6, 12, 3, 2), 0).eval()
+    caches = model.new_caches(1)
+    model.forward([[1, 2]], caches)
+    caches[0].length = 3  # as if the next token had come as far as the first block
+    with pytest.raises(ValueError, match=r"caches of one length, got \[2, 3\].*new_caches"):
+        model.forward([[3]], caches)
+
+
+def test_a_full_cache_takes_no_more() -> None:
+    cache = KeyValueCache((1, 2, 3, 4), np.float32)
+    tokens = np.ones((1, 2, 2, 4), np.float32)
+    cache.extend(tokens, tokens)
+    with pytest.raises(ValueError, match="expected at most 3 tokens, got 4"):
+        cache.extend(tokens, tokens)
+    assert cache.length == 2

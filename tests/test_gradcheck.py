@@ -131,8 +131,8 @@ HEAD = [
     ),
 ]
 LOSS = [
-    ("target not subtracted", "            z[n, ids] -= share / N\n", "", "x W"),
-    ("1 / N forgotten", "z *= share / (N * total)", "z *= share / total", "x W"),
+    ("target not subtracted", "            z[n, ids] -= weight / N\n", "", "x W"),
+    ("1 / N forgotten", "z *= weight / (N * total)", "z *= weight / total", "x W"),
     ("later rows overwrite dW", "first=start == 0", "first=True", "W"),
     ("dW not added", "self.W.add_grad(dW, in_room=True)", "pass", "W"),
 ]

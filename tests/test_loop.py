@@ -208,8 +208,8 @@ def test_the_batch_that_failed_is_the_one_that_is_repeated(monkeypatch: pytest.M
     seen: list[tuple[Any, ...]] = []
     loss = GPT.loss
 
-    def noted(self: GPT, ids: Array, targets: Array, share: float) -> float:
-        value = loss(self, ids, targets, share)
+    def noted(self: GPT, ids: Array, targets: Array, weight: float) -> float:
+        value = loss(self, ids, targets, weight)
         seen.append((ids.tolist(), targets.tolist(), value))  # the value: the same dropout, too
         return value
 

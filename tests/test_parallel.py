@@ -98,6 +98,32 @@ def test_an_error_in_either_thread_is_heard(fails: str) -> None:
     assert (x == 1).all()
 
 
+@pytest.mark.parametrize("fails", ["the caller", "a worker"])
+def test_after_an_error_no_task_is_begun_and_those_that_were_have_ended(
+    fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMPYGPT_NUM_THREADS", "3")
+    all_three, once = threading.Barrier(3, timeout=10), threading.Lock()
+    main = threading.current_thread()
+    done: list[str] = []
+
+    def first() -> None:
+        all_three.wait()
+        is_main = threading.current_thread() is main
+        if is_main == (fails == "the caller") and once.acquire(blocking=False):
+            done.append("failed")
+            raise ZeroDivisionError
+        time.sleep(0.2)
+        done.append("slow")
+
+    def later() -> None:
+        done.append("later")
+
+    with pytest.raises(ZeroDivisionError):
+        parallel.run_all([first] * 3 + [later] * 50)
+    assert done == ["failed", "slow", "slow"]
+
+
 @pytest.mark.usefixtures("two_threads")
 def test_a_worker_that_never_starts_is_not_waited_for() -> None:
     release = threading.Event()
@@ -207,9 +233,9 @@ def test_a_bad_number_of_threads(wrong: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_threads_on_the_command_line() -> None:
     program = """
-from numpygpt import parallel
+from numpygpt import blas, parallel
 from numpygpt.cli.entry import main
-openblas = parallel._openblas()
+openblas = blas._openblas()
 for words in ["--threads", "3"], ["--threads=0"], ["--threads", "x"]:
     code = main(["info", *words])
     print("threads", code, parallel.num_threads(), openblas[1]() if openblas else 3)

@@ -50,7 +50,7 @@ each of its (B,H,T,T) cells, for it cannot be computed again.
 
 Cost: the Linears' 8 B T C^2 flops forward and twice that backward; between them 4 B T^2 C forward
 and 10 B T^2 C backward, masked cells included. Queries are taken in blocks of R rows, each against
-the K keys up to its last row only: in texts of many blocks, nearly half of that is never done.
+the keys up to its last row only: in texts of many blocks, nearly half of that is never done.
 
 Reference: Vaswani et al. 2017, eq. 1 and section 3.2.2; delta: Dao et al. 2022 (FlashAttention).
 """
@@ -95,9 +95,12 @@ class KeyValueCache:
 
     def extend(self, k: Array, v: Array) -> tuple[Array, Array]:
         """Append (B, H, T, D) keys and values; returns views of all so far."""
-        start, self.length = self.length, self.length + k.shape[2]
-        self.k[:, :, start : self.length] = k
-        self.v[:, :, start : self.length] = v
+        start, stop, most = self.length, self.length + k.shape[2], self.k.shape[2]
+        if stop > most:
+            raise ValueError(f"KeyValueCache: expected at most {most} tokens, got {stop}")
+        self.k[:, :, start:stop] = k
+        self.v[:, :, start:stop] = v
+        self.length = stop
         return self.k[:, :, : self.length], self.v[:, :, : self.length]
 
 
@@ -108,8 +111,8 @@ class CausalSelfAttention(Layer):
     ----------
     config : GPTConfig
         Its n_embd and n_head are C and H. Its dropout is the probability with which an entry of P
-        is dropped. Its qkv_bias says whether q, k and v have biases. (The derivative by k's is 0:
-        it moves all S[t] alike.) Its proj_std is how W_o starts.
+        is dropped. Its qkv_bias says whether q, k and v have biases. (The derivative by k's bias
+        is 0: it moves all S[t] alike.) Its proj_std is how W_o starts.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -129,7 +132,7 @@ class CausalSelfAttention(Layer):
     W_o = property(lambda self: self.proj.W.data, doc="The output matrix (C, C).")
 
     def _split(self, x: Array, n: int) -> Array:
-        """(B, T, n C) -> n times (B, H, T, D), all of them views of x."""
+        """(B, T, n C) -> (n, B, H, T, D), a view of x."""
         B, T, width = x.shape
         D = width // (n * self.n_head)
         return x.reshape(B, T, n, self.n_head, D).transpose(2, 0, 3, 1, 4)
@@ -155,7 +158,7 @@ class CausalSelfAttention(Layer):
         self, q: Array, k: Array, v: Array, keep: Array | None, o: Array, lse: Array
     ) -> None:
         """Fills o and lse of some heads; k and v are (..., K, D), q and o (..., T, D)."""
-        for rows, keys, cells in _query_blocks(q.shape[-2], k.shape[-2]):
+        for rows, keys, cells in _query_blocks(q.shape[-2], k.shape[-2]):  # R of the T queries
             S = _scores(q[rows], k[keys])
             top = S.max(-1, keepdims=True)
             S -= top
@@ -179,7 +182,7 @@ class CausalSelfAttention(Layer):
     def _attend_backward(
         self, qkv: Array, keep: Array | None, o: Array, lse: Array, do: Array, dqkv: Array
     ) -> None:
-        """Adds to dqkv (3, ..., T, D) for some heads; o and do are (..., T, D)."""
+        """Fills dqkv (3, ..., T, D), which is 0, for some heads; o and do are (..., T, D)."""
         (q, k, v), (dq, dk, dv) = qkv, dqkv
         T, D = q.shape[-2:]
         delta = np.einsum("...td,...td->...t", do, o)[..., None]
@@ -195,7 +198,7 @@ class CausalSelfAttention(Layer):
             dP *= P
             dS = dP
             dS /= math.sqrt(D)
-            dq[rows] += dS @ k[keys]
+            np.matmul(dS, k[keys], out=dq[rows])
             dk[keys] += dS.swapaxes(-1, -2) @ q[rows]
 
 
@@ -208,7 +211,7 @@ def _query_blocks(T: int, K: int) -> Iterator[tuple[Index, Index, Index]]:
 
 
 def _scores(q: Array, k: Array) -> Array:
-    """S (..., R, K), masked: the R queries are the last of the K tokens."""
+    """S, masked, of R queries and the keys up to the last of them: the last R are their own."""
     R, D = q.shape[-2:]
     S: Array = (q / math.sqrt(D)) @ k.swapaxes(-1, -2)
     S[..., -R:] += _causal_mask(R, S.dtype)

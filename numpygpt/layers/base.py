@@ -106,9 +106,14 @@ class Layer:
         return view
 
     def replica(self: AnyLayer) -> AnyLayer:
-        """As a view, in training mode, whose backward adds to gradients of its own."""
+        """As a view, in training mode, whose backward adds to gradients of its own, now none.
+
+        Values are shared for as long as nobody moves them: `flat` and `allocate` may.
+        """
         values = {id(p.data): p.data for _, p in self.named_parameters()}
-        return copy.deepcopy(self, memo=values).train()
+        replica = copy.deepcopy(self, memo=values).train()  # the Parameters are copied, not these
+        replica.zero_grad()
+        return replica
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: neither what was saved for a backward pass, nor the same flat array."""

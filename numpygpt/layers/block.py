@@ -54,14 +54,14 @@ class Block(Layer):
 
     def forward(self, x: Array, cache: KeyValueCache | None = None) -> Array:
         """(B, T, C) -> (B, T, C)."""
-        add = self.attention.forward(self.norm1.forward(x), cache, save_x=False)
-        x1 = x + self.dropout1.forward(add)
-        add = self.feedforward.forward(self.norm2.forward(x1), save_x=False)
-        return x1 + self.dropout2.forward(add)
+        branch = self.attention.forward(self.norm1.forward(x), cache, save_x=False)
+        x1 = x + self.dropout1.forward(branch)
+        branch = self.feedforward.forward(self.norm2.forward(x1), save_x=False)
+        return x1 + self.dropout2.forward(branch)
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) -> (B, T, C)."""
-        dadd = self.dropout2.backward(dy)
-        dx1 = dy + self.norm2.backward(self.feedforward.backward(dadd, self.norm2.output()))
-        dadd = self.dropout1.backward(dx1)
-        return dx1 + self.norm1.backward(self.attention.backward(dadd, self.norm1.output()))
+        dbranch = self.dropout2.backward(dy)
+        dx1 = dy + self.norm2.backward(self.feedforward.backward(dbranch, self.norm2.output()))
+        dbranch = self.dropout1.backward(dx1)
+        return dx1 + self.norm1.backward(self.attention.backward(dbranch, self.norm1.output()))

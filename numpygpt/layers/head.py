@@ -92,11 +92,11 @@ class Head(Layer):
         self.W.add_product(dz_rows.T, x.reshape(-1, C))
         return (dz_rows @ self.W.data).reshape(x.shape)
 
-    def loss(self, x: Array, targets: Array, share: float = 1.0) -> float:
-        """Mean cross-entropy of x (..., C) against the ids `targets` (...), in nats, times `share`.
+    def loss(self, x: Array, targets: Array, weight: float = 1.0) -> float:
+        """Mean cross-entropy of x (..., C) against the ids `targets` (...), in nats, times weight.
 
-        In training mode, dx and dW are computed too, for `backward` to hand out. A share below 1 is
-        for a part of a batch: the losses, and the gradients, of all its parts then add up.
+        In training mode, dx and dW are computed too, for `backward` to hand out. Parts of a
+        batch, each weighted by its share of it, add up to the batch's loss, and its gradients.
         """
         V, C = self.W.shape
         self._check_targets(x, targets)
@@ -110,8 +110,8 @@ class Head(Layer):
             np.exp(z, out=z)
             total = z.sum(-1, keepdims=True)
             losses += np.log(total[:, 0])
-            z *= share / (N * total)
-            z[n, ids] -= share / N
+            z *= weight / (N * total)
+            z[n, ids] -= weight / N
 
         losses = np.empty(N, x.dtype)
         dx: Any = np.empty(x.shape, x.dtype) if self.training else None
@@ -127,7 +127,7 @@ class Head(Layer):
                 accumulate_dW(dW, z, rows[part], first=start == 0)
         self.save(None, dx, dW)
         # (A complex number for complex parameters.)
-        return cast(float, losses.mean(dtype=np.result_type(x.dtype, np.float64)).item() * share)
+        return cast(float, losses.mean(dtype=np.result_type(x.dtype, np.float64)).item() * weight)
 
     def _check_dlogits(self, dz: Array, x: Array) -> None:
         shape = (*x.shape[:-1], self.W.shape[0])

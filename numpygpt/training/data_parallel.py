@@ -1,10 +1,11 @@
 """Data parallelism: a batch in shares, each on a thread of its own, over the same weights.
 
-The loss is a mean over all tokens of a batch, so its gradient is the mean of its shares' gradients:
-each thread can run the whole model, forward and backward, on some of the sequences, with gradients
-of its own, and they meet once a step, to add these up. The other way, all threads at every single
-matrix product, meets hundreds of times a step. Where products are small that costs more than it
-gains; and where another program takes a core for a moment, each meeting waits for it.
+The loss is a mean over all tokens of a batch, so its gradient is the sum of its shares' gradients,
+each weighted by its part of the batch: a thread can run the whole model, forward and backward, on
+some of the sequences, with gradients of its own, and the threads meet once a step, to add these up.
+The other way, all threads at every single matrix product, meets hundreds of times a step. Where
+products are small that costs more than it gains; and where another program takes a core for a
+moment, each meeting waits for it.
 
 The price is memory: one more set of gradients a share. So large models stay whole, with all
 threads at each product, which there take long enough to be worth a meeting.
@@ -38,7 +39,7 @@ class DataParallel:
     Parameters
     ----------
     model : GPT
-        Its parameters have to stay where they are, as for an optimizer.
+        Its parameters have to stay where they are: an optimizer, which may move them, comes first.
     B, T : int
         A batch's size.
     """
@@ -46,25 +47,35 @@ class DataParallel:
     def __init__(self, model: GPT, B: int, T: int) -> None:
         shares = number_of_shares(model, B, T)
         self.models = [model, *(model.replica() for _ in range(shares - 1))]
+        every = (dict(m.named_parameters()).values() for m in self.models)
+        self.parameters = list(zip(*every, strict=True))  # each with those of its replicas
         self.rng = np.random.default_rng(0)  # seeds the dropout of every batch and share
 
     def loss_and_gradients(
-        self, ids: npt.ArrayLike, targets: npt.ArrayLike, share: float = 1.0
+        self, ids: npt.ArrayLike, targets: npt.ArrayLike, weight: float = 1.0
     ) -> float:
-        """The loss of a batch (B, T), times `share`; its gradients are added to the model's."""
+        """The loss of a batch (B, T), times `weight`; its gradients are added to the model's.
+
+        With dropout, the model draws from a stream of this batch's from now on. After an error the
+        model's gradients are undefined.
+        """
         ids = batch_of_ids("loss_and_gradients", ids)
         targets = batch_of_ids("loss_and_gradients (targets)", targets)
         n, N = len(self.models), len(ids)
+        if not len(targets) == N >= n:
+            raise ValueError(
+                f"loss_and_gradients: expected at least {n} sequences, one a share, and as many of "
+                f"targets, got {N} and {len(targets)}"
+            )
+        self._begin()
         seeds = self.rng.integers(2**63, size=n)
         losses = np.zeros(n)
 
         def run(i: int, ids: Array, targets: Array) -> None:
             model = self.models[i]
-            if i:
-                model.zero_grad()
             if model.config.dropout:
                 model.set_dropout_rng(np.random.default_rng(seeds[i]))
-            losses[i] = model.loss(ids, targets, share * len(ids) / N)
+            losses[i] = model.loss(ids, targets, weight * len(ids) / N)
             model.backward()
 
         if n == 1:
@@ -72,11 +83,18 @@ class DataParallel:
         else:
             parts = zip(np.array_split(ids, n), np.array_split(targets, n), strict=True)
             run_all([partial(run, i, *part) for i, part in enumerate(parts)], products=True)
-            self._add_up()
+        for p, *replicated in self.parameters:
+            for other in replicated:
+                p.grad += other.grad
         return float(losses.sum())
 
-    def _add_up(self) -> None:
-        total, *others = (dict(model.named_parameters()) for model in self.models)
-        for name, p in total.items():
-            for parameters in others:
-                p.grad += parameters[name].grad
+    def _begin(self) -> None:
+        """Forget the replicas' gradients; an error if their values are not the model's any more."""
+        for p, *replicated in self.parameters:
+            for other in replicated:
+                if other.data is not p.data:
+                    raise RuntimeError(
+                        "loss_and_gradients: the model's parameters were moved since DataParallel "
+                        "was made: make a new one"
+                    )
+                other.zero_grad()

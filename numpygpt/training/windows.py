@@ -10,8 +10,8 @@ before it, and from which a new text is generated.
     mark a a a a mark b b mark c c c        T = 3: windows begin at 0, 3, 5, 8, 11
     0            5        8
 
-One longer than T is read in consecutive windows. Each window's last predictions, of what the next
-window has before it too, go on into the next document. The array is read as a ring: behind the
+One longer than T is read in consecutive windows. A document's last window goes on into the next
+document, whose beginning the next window predicts again. The array is read as a ring: behind the
 last document comes the first one, so no window reaches over an end, and no document is lost.
 """
 
