@@ -44,7 +44,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +104,11 @@ def over_rows(kernel: Callable[..., object], *arrays: Array) -> None:
     The kernel writes its results into some of the blocks it is given (they are views).
     """
     n_rows = len(arrays[0])
-    n_blocks = _n_blocks(n_rows, sum(a.size for a in arrays))
-    step = max(1, -(-n_rows // n_blocks))
+    n_blocks = _n_blocks(n_rows, sum([a.size for a in arrays]))
+    if n_blocks == 1:  # a token, say: a task would take longer than the work
+        kernel(*arrays)
+        return
+    step = -(-n_rows // n_blocks)
 
     def run(start: int) -> None:
         kernel(*[a[start : start + step] for a in arrays])
@@ -140,7 +143,7 @@ def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: in
 def _n_blocks(n_rows: int, n_elements: int) -> int:
     """How many blocks fit the cache, rounded up to as many for each thread."""
     n_blocks = max(1, min(n_rows, -(-n_elements // BLOCK_ELEMENTS)))
-    return n_blocks + -n_blocks % min(num_threads(), n_blocks)
+    return n_blocks + (-n_blocks % min(num_threads(), n_blocks) if n_blocks > 1 else 0)
 
 
 def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> None:
@@ -156,24 +159,26 @@ def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> No
         Whether they make matrix products: each of these is then one thread's.
     """
     keep_freed_memory()  # at the first call in a process
-    if not products:
-        _run_all(tasks, num_threads())
-        return
-    with one_blas_thread() as granted:
-        _run_all(tasks, num_threads() if granted else 1)
+    alone = one_blas_thread() if products else nullcontext(True)
+    with alone as granted:
+        available = num_threads() if granted and len(tasks) > 1 else 1
+        if available > 1:
+            _share_out(tasks, available)
+        else:
+            for task in tasks:
+                task()
 
 
-def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
-    threads = min(available, len(tasks))
+def _share_out(tasks: Sequence[Callable[[], object]], available: int) -> None:
     left = iter(tasks)  # shared by the threads: under the GIL, next() is atomic
-    errors = np.geterr() | {"under": "ignore"}  # exp of a large negative number is to be 0
+    errors = np.geterr()
     begun: list[int] = []
     ended: list[int] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         begun.append(1)
-        before, _here.in_task = _in_task(), _in_task() or threads > 1
+        _here.in_task = True
         try:
             with np.errstate(**errors):
                 for task in left:
@@ -182,7 +187,7 @@ def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
             failed.append(error)
         finally:
             _take_all(left)
-            _here.in_task = before
+            _here.in_task = False
             ended.append(1)
 
     helpers: list[Future[None]] = []
@@ -190,7 +195,7 @@ def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
         # A process that is ending starts no threads any more, and one may be forbidden to have
         # more: then the caller does what is left.
         with suppress(RuntimeError):
-            for _ in range(threads - 1):
+            for _ in range(min(available, len(tasks)) - 1):
                 helpers.append(_pool(available - 1).submit(work))
         work()
     finally:
