@@ -8,8 +8,8 @@ The protocol of every layer that computes (FeedForward, Block and GPT only chain
   shape.
 - Taking empties the slot, so activations are freed while the backward pass walks down the model,
   and backward without forward, or twice, is an error instead of a wrong number.
-- A layer never writes into the arrays that it is given (a cache apart). In eval mode it saves
-  nothing.
+- A layer never writes into the arrays that it is given (attention's cache apart: it grows).
+  In eval mode it saves nothing.
 """
 
 import copy
@@ -104,16 +104,6 @@ class Layer:
         view = copy.deepcopy(self, memo=shared).train(training)  # what the memo has is not copied
         view._flat = self._flat
         return view
-
-    def replica(self: AnyLayer) -> AnyLayer:
-        """As a view, in training mode, whose backward adds to gradients of its own, now none.
-
-        Values are shared for as long as nobody moves them: `flat` and `allocate` may.
-        """
-        values = {id(p.data): p.data for _, p in self.named_parameters()}
-        replica = copy.deepcopy(self, memo=values).train()  # the Parameters are copied, not these
-        replica.zero_grad()
-        return replica
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: neither what was saved for a backward pass, nor the same flat array."""

@@ -70,8 +70,7 @@ class Head(Layer):
         V, C = self.W.shape
         self.expect(x, "C", C, like=self.W)
         self.save(x, None, None)
-        z: Array = x.reshape(-1, C) @ self.W.data.T
-        return z.reshape(*x.shape[:-1], V)
+        return (x.reshape(-1, C) @ self.W.data.T).reshape(*x.shape[:-1], V)
 
     def backward(self, dz: Array | None = None) -> Array:
         """The derivative by x, (..., C); adds to the gradient of W.

@@ -1,4 +1,4 @@
-"""Linear: every output number is a weighted sum of a token's input numbers, plus a bias.
+"""Linear: each of O output numbers is a weighted sum of a token's I input numbers, plus a bias.
 
 Forward
 -------
