@@ -112,13 +112,13 @@ class CausalSelfAttention(Layer):
     config : GPTConfig
         Its n_embd and n_head are C and H. Its dropout is the probability with which an entry of P
         is dropped. Its qkv_bias says whether q, k and v have biases. (The derivative by k's bias
-        is 0: it moves all S[t] alike.) Its proj_std is how W_o starts.
+        is 0: it moves all S[t] alike.) Its init_std and, for W_o, proj_std are how they start.
     """
 
     def __init__(self, config: GPTConfig) -> None:
         C = config.n_embd
         self.n_head = config.n_head
-        self.qkv = Linear(C, 3 * C, bias=config.qkv_bias)
+        self.qkv = Linear(C, 3 * C, bias=config.qkv_bias, std=config.init_std)
         self.dropout = Dropout(config.dropout)
         self.proj = Linear(C, C, std=config.proj_std)
 

@@ -32,12 +32,12 @@ class FeedForward(Layer):
     Parameters
     ----------
     config : GPTConfig
-        Its n_embd is C, its proj_std how W_2 starts.
+        Its n_embd is C; its init_std is how W_1 starts, its proj_std how W_2 does.
     """
 
     def __init__(self, config: GPTConfig) -> None:
         C = config.n_embd
-        self.fc = Linear(C, 4 * C)
+        self.fc = Linear(C, 4 * C, std=config.init_std)
         self.gelu = GELU()
         self.proj = Linear(4 * C, C, std=config.proj_std)
 
