@@ -126,7 +126,7 @@ class GPT(Layer):
             self.token_embedding.backward(dx)
 
     def new_caches(self, batch: int) -> list[KeyValueCache]:
-        """One empty key/value cache a block, for `batch` sequences (2 L B T C numbers in all)."""
+        """One empty key/value cache a block: 2 L B C context_length numbers, B = `batch`."""
         c = self.config
         shape = (batch, c.n_head, c.context_length, c.n_embd // c.n_head)
         dtype = self.token_embedding.W.data.dtype

@@ -268,7 +268,7 @@ def test_dropout_drops_in_training_only() -> None:
 
 
 @pytest.mark.parametrize(("tied", "init"), [(True, {}), (False, {}), (False, {"init_std": 0.07})])
-def test_first_values_are_gpt2s_own_or_larger(tied: bool, init: dict[str, float]) -> None:
+def test_first_values_are_gpt2s_own_or_larger(tied: bool, init: dict[str, Any]) -> None:
     config = GPTConfig(300, 100, n_embd=96, n_head=4, n_layer=8, tie_weights=tied, **init)
     model, std = GPT(config), init.get("init_std", 0.02)
     assert ("head.W" in dict(model.named_parameters())) != tied

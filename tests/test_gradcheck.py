@@ -78,8 +78,8 @@ EMBEDDING = [
     ),
 ]
 LAYERNORM = [
-    ("mean of g forgotten", "dx -= along_ones", "pass", "x"),
-    ("x_hat's term forgotten", "dx -= x_hat * along_x_hat", "pass", "x"),
+    ("mean of g forgotten", "dx -= mean_g", "pass", "x"),
+    ("x_hat's term forgotten", "dx -= x_hat * mean_g_x_hat", "pass", "x"),
     ("gain forgotten", "np.multiply(dy, gain, out=dx)", "dx[...] = dy", "x"),
     ("rstd forgotten", "        dx *= rstd\n", "", "x"),
     ("dgain without x_hat", "np.multiply(dy, x_hat, out=dgains)", "dgains[...] = dy", "gain"),

@@ -13,8 +13,8 @@ keep is a constant of the forward pass, so
 
 In eval mode, and for p = 0, y is x itself and nothing is drawn.
 
-Saved: keep, one byte per number. (Attention, which saves it among its own, calls `draw_keep` and
-`apply` itself.)
+Saved: keep, one byte per number. (Attention, which saves it among its own arrays, calls
+`draw_keep` and `apply` itself.)
 
 Reference: Srivastava et al. 2014.
 """

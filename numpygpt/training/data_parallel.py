@@ -10,8 +10,9 @@ moment, each meeting waits for it.
 The price is memory: one more set of gradients a share. So large models stay whole, with all
 threads at each product, which there take long enough to be worth a meeting.
 
-How many shares there are depends on the work alone, and they are added in a fixed order: the
-result is bit for bit the same whatever the number of threads.
+How many shares there are depends on the work alone, and they are added in a fixed order: of
+several, the result is bit for bit the same whatever the number of threads. (A single one's products
+are OpenBLAS's to split, which may change a rounding.)
 """
 
 import copy
