@@ -30,12 +30,12 @@ class Parameter:
     *shape : int
         Its shape. Matrices are (in, out), but for embeddings and heads, which are (V, C).
     mean, std : float
-        Its first values are drawn from N(mean, std^2).
+        Its first values are drawn from N(mean, std^2). `mean` may be an array of its shape.
     """
 
     data: Array
 
-    def __init__(self, *shape: int, mean: float = 0.0, std: float = 0.0) -> None:
+    def __init__(self, *shape: int, mean: float | Array = 0.0, std: float = 0.0) -> None:
         self.shape = shape
         self.size = math.prod(shape)
         self.mean, self.std = mean, std
