@@ -10,7 +10,7 @@ the input), kinds and planning (questions to the built-in stories' model), check
     predictions(seen).anew.rank
 """
 
-from numpygpt.inside.ablation import Ablation, Patching, ablate, logits_without, patch
+from numpygpt.inside.ablation import Ablation, Patching, ablate, logits_without, patch, patch_stream
 from numpygpt.inside.answer import Answer
 from numpygpt.inside.attention import (
     HeadScores,
@@ -71,6 +71,7 @@ __all__ = [
     "neighbours",
     "neighbours_in_context",
     "patch",
+    "patch_stream",
     "patterns",
     "planned_word",
     "predictions",

@@ -89,8 +89,9 @@ def read_anew(seen: Trace) -> Iterator[Array]:
 
 def softmax(z: Array) -> Array:
     """Over the last axis."""
-    p: Array = np.exp(z - z.max(-1, keepdims=True))
-    return p / p.sum(-1, keepdims=True)
+    p = np.exp(z - z.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    return np.asarray(p)
 
 
 def _read(z: Array, words: Array, k: int) -> Reading:
