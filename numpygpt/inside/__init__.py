@@ -38,7 +38,7 @@ from numpygpt.inside.gradients import (
 )
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds
 from numpygpt.inside.lens import Lens, Reading, predictions
-from numpygpt.inside.planning import Planning, planned_word, read_ahead
+from numpygpt.inside.planning import Planning, planned_word
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 
@@ -75,7 +75,6 @@ __all__ = [
     "patterns",
     "planned_word",
     "predictions",
-    "read_ahead",
     "score_heads",
     "score_patterns",
     "split_score",

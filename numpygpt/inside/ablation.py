@@ -161,12 +161,12 @@ def _change(seen: Trace, how: str | Trace, part: Callable[[Trace], Array]) -> Ar
     """r less the part (..., T, n), for r as `how` says."""
     x = part(seen)
     if isinstance(how, Trace):
-        return part(how) - x
-    if how == "mean":
-        return x.mean(-2, keepdims=True) - x
-    if how == "zero":
-        return np.negative(x)
-    raise ValueError(f"expected {' or '.join(HOW)}, or a Trace to patch from, got {how!r}")
+        r = part(how)
+    elif how in HOW:
+        r = x.mean(-2, keepdims=True) * (how == "mean")
+    else:
+        raise ValueError(f"expected {' or '.join(HOW)}, or a Trace to patch from, got {how!r}")
+    return r - x
 
 
 def _heads_changed(seen: Trace, how: str | Trace, block: int) -> Array:

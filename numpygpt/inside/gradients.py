@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpygpt.gpt import GPT
+from numpygpt.gradcheck.oracles import rms
 from numpygpt.inside.answer import Answer
 from numpygpt.inside.traces import trace
 from numpygpt.layers.base import Array
@@ -133,6 +134,24 @@ def integrated_gradients(
         if abs(gap) <= limit or done + 2 * NODES * pieces > most:
             return Integrated(tokens, value, without, gap, done)
         pieces *= 2
+
+
+def directional(
+    model: GPT, ids: npt.ArrayLike, answer: Answer | None = None, seed: int = 0, h: float = 1e-5
+) -> tuple[float, float, float]:
+    """The slope along a random direction v by the gradient, by a central difference, and its size.
+
+    As large as the embeddings, v moves all of them at once; the size is |g v|, which the slope has
+    for most v, and at least a hundredth of the answer, below which its rounding is seen (both as
+    in gradcheck/model.py).
+    """
+    asked = _Asked(model, ids, answer)
+    e = asked.embeddings
+    v = np.random.default_rng(seed).standard_normal(e.shape) * rms(e)
+    g = asked.backward(e[None])[0][0][0]
+    above, below = asked.value(e + h * v), asked.value(e - h * v)
+    size = max(float(np.linalg.norm(g * v)), abs(above) / 100)
+    return float((g * v).sum()), (above - below) / (2 * h), size
 
 
 class _Asked:
