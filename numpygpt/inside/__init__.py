@@ -3,7 +3,8 @@
 Read in this order: traces (one forward pass, kept), words (tokens and words), embeddings (what is
 near what), attention (who looks at whom), lens (what each block predicts), answer and attribution
 (which part says a word), ablation (what is lost without it), gradients (how the answer moves with
-the input), kinds and planning (questions to the built-in stories' model), check (the identities).
+the input), kinds, partners and planning (questions to the built-in stories' model), check (the
+identities).
 
     from numpygpt.inside import trace, predictions
     seen = trace(model, ids)
@@ -38,6 +39,7 @@ from numpygpt.inside.gradients import (
 )
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds
 from numpygpt.inside.lens import Lens, Reading, predictions
+from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.planning import Planning, planned_word
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
@@ -54,6 +56,7 @@ __all__ = [
     "Integrated",
     "Lens",
     "Neighbours",
+    "Partners",
     "Patching",
     "Planning",
     "Reading",
@@ -70,6 +73,7 @@ __all__ = [
     "map_in_context",
     "neighbours",
     "neighbours_in_context",
+    "part_finders",
     "patch",
     "patch_stream",
     "patterns",

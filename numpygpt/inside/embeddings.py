@@ -164,14 +164,15 @@ def map_in_context(
 
 def random_cosines(vectors: Array) -> tuple[float, float]:
     """Mean and standard deviation of the cosines of all pairs of two of the vectors (n, C)."""
-    n, unit = len(vectors), _unit(vectors)
+    n, U = len(vectors), unit(vectors)
     pairs = n * (n - 1)
-    mean = (float(np.square(unit.sum(0)).sum()) - n) / pairs
-    square = (float(np.square(unit.T @ unit).sum()) - n) / pairs
+    mean = (float(np.square(U.sum(0)).sum()) - n) / pairs
+    square = (float(np.square(U.T @ U).sum()) - n) / pairs
     return mean, math.sqrt(max(square - mean**2, 0.0))
 
 
-def _unit(vectors: Array) -> Array:
+def unit(vectors: Array) -> Array:
+    """The vectors (..., C), each of length 1 (or 0, if it was)."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     y: Array = vectors / np.where(lengths, lengths, 1)
     return y
@@ -183,7 +184,7 @@ def _nearest(
     """Which n of the vectors are nearest to one, their cosines, and what chance would give."""
     if n < 1:
         raise ValueError(f"expected at least 1 neighbour, got {n}")
-    cosines = _unit(vectors) @ _unit(one)
+    cosines = unit(vectors) @ unit(one)
     cosines[list(but)] = -np.inf
     best = np.argsort(-cosines, kind="stable")[: min(n, len(vectors) - len(but))]
     return best, cosines[best], *random_cosines(vectors)

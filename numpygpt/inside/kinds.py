@@ -49,7 +49,7 @@ def story_kinds() -> dict[str, list[str]]:
         "places": list(tales.PLACES),
         "tools": list(tales.TOOLS),
         "animals": list(tales.ANIMALS),
-        "parts": list(tales.PARTS),
+        "parts": [*tales.PARTS, *(plural for plural, _ in tales.PARTS.values())],
         "foods": sorted(tales.FOODS),
     }
 
