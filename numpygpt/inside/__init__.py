@@ -30,6 +30,7 @@ from numpygpt.inside.embeddings import (
     map_in_context,
     neighbours,
     neighbours_in_context,
+    tokens_in,
 )
 from numpygpt.inside.gradients import (
     Gradients,
@@ -37,7 +38,7 @@ from numpygpt.inside.gradients import (
     input_gradients,
     integrated_gradients,
 )
-from numpygpt.inside.kinds import Grouping, grouping, story_kinds
+from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, Reading, predictions
 from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.planning import Planning, planned_word
@@ -83,9 +84,11 @@ __all__ = [
     "score_patterns",
     "split_score",
     "story_kinds",
+    "story_tokens",
     "token_of",
     "token_text",
     "token_texts",
+    "tokens_in",
     "trace",
     "word_ids",
 ]
