@@ -665,10 +665,12 @@ def test_the_commands_that_are_printed_can_be_pasted(
     with monkeypatch.context() as patch:
         at_step(3, interrupt(), patch)
         assert main(["train", "--out", folder, "--prompt", prompt, *options]) == 0
-    for command in ("train", "generate"):
-        _, _, printed = capsys.readouterr().out.rpartition("\n    numpygpt ")
-        assert printed.startswith(command)
-        assert main(shlex.split(printed)) == 0
+    for commands in (["train"], ["generate", "look"]):
+        _, *printed = capsys.readouterr().out.split("\n    numpygpt ")
+        last = [shlex.split(text.split("\n")[0]) for text in printed[-len(commands) :]]
+        assert [words[0] for words in last] == commands
+        assert main(last[0]) == 0
+    assert last[1] == ["look", "--run", folder]
     assert capsys.readouterr().out.startswith(prompt)
     assert main(["train", "--out", folder, *options]) == 2
     printed = capsys.readouterr().err.split("(numpygpt ", 1)[1].rpartition("),")[0]

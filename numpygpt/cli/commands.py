@@ -173,6 +173,14 @@ def evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
+def plot(args: argparse.Namespace) -> int:
+    """Draw a picture, and say where it is."""
+    from numpygpt.cli.plot import draw
+
+    draw(args)
+    return 0
+
+
 def newest_run() -> Path:
     """The folder in runs/ that was written last."""
     runs = sorted(Path("runs").glob("*/checkpoint.npz"), key=lambda path: path.stat().st_mtime)

@@ -45,7 +45,7 @@ def print_explained(
     for row in range(samples):
         if row:
             print("---")
-        print(_line("  drawn", "p", "it could have been", columns))
+        print(_line("  drawn", "p", "it could have been", columns)[:columns])
         tokens = _print_lines(done if row else first(), row, encoding, columns)
         text = encoding.decode([i for i in tokens if i != encoding.eot_token], errors="replace")
         print(show(f"\n{prompt}{text}"), flush=True)
