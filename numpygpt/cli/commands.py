@@ -173,14 +173,6 @@ def evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
-def plot(args: argparse.Namespace) -> int:
-    """Draw a picture, and say where it is."""
-    from numpygpt.cli.plot import draw
-
-    draw(args)
-    return 0
-
-
 def newest_run() -> Path:
     """The folder in runs/ that was written last."""
     runs = sorted(Path("runs").glob("*/checkpoint.npz"), key=lambda path: path.stat().st_mtime)
@@ -221,4 +213,12 @@ def info(args: argparse.Namespace) -> int:
         with open_source(source_of(args)) as found:
             config = found.config
     print(describe(config, args.batch_size, args.tokens))
+    return 0
+
+
+def plot(args: argparse.Namespace) -> int:
+    """Draw a picture, and say where it is."""
+    from numpygpt.cli.plot import draw
+
+    draw(args)
     return 0

@@ -40,12 +40,12 @@ def draw_attention(
         image = axes.imshow(seen_before, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         axes.set_facecolor("#f4f4f2")  # what comes later is not seen
         axes.set_title(shown(f"Attention of head {block}.{head}"), fontsize=11.5, pad=12)
-        axes.set_xlabel("is looked at")
-        axes.set_ylabel("token that looks (its row sums to 1)")
+        axes.set_xlabel("token that is looked at")
+        axes.set_ylabel("token that looks (its row sums to 100%)")
         _name(axes, labels)
         if T <= FEW:
             _write_numbers(axes, P)
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
+        bar = figure.colorbar(image, ax=axes, shrink=0.5, pad=0.02, format="{x:.0%}")
         bar.outline.set_edgecolor(PALE)
         bar.set_label("share of the row's attention")
 
@@ -59,7 +59,7 @@ def label(text: str) -> str:
 def _name(axes: Any, labels: Sequence[str]) -> None:
     """The tokens along both axes, and thin lines between cells."""
     T = len(labels)
-    at = np.arange(0, T, -(-T // MOST_LABELS))
+    at = range(0, T, -(-T // MOST_LABELS))
     names = [labels[i] if len(labels[i]) < 18 else labels[i][:15] + "..." for i in at]
     axes.set_xticks(at, names, rotation=90, fontsize=8.5)
     axes.set_yticks(at, names, fontsize=8.5)

@@ -9,14 +9,14 @@ from typing import Any
 from numpygpt.files.whole import user_path, write_whole
 
 FORMATS = (".png", ".svg", ".pdf")
-DPI = 160
+DPI, FONT = 160, "DejaVu Sans"  # which comes with matplotlib
 # Okabe and Ito's colours, which differ to colour-blind eyes, too, without the two palest.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9",
 )  # fmt: skip
 INK, GREY, PALE = "#222222", "#5c6770", "#d9dde0"
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.family": FONT,
     "font.size": 10,
     "text.color": INK,
     "text.parse_math": False,  # a token may be a dollar
@@ -68,6 +68,6 @@ def shown(text: str) -> str:
     r"""A text in which the font has every character; others come as \u4e2d."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    font = get_font(findfont(FontProperties(family=STYLE["font.family"])))
+    font = get_font(findfont(FontProperties(family=FONT)))
     lacks = {c for c in text if not (c.isprintable() and font.get_char_index(ord(c)))}
     return "".join(ascii(c)[1:-1] if c in lacks else c for c in text)
