@@ -666,8 +666,8 @@ def test_the_commands_that_are_printed_can_be_pasted(
         at_step(3, interrupt(), patch)
         assert main(["train", "--out", folder, "--prompt", prompt, *options]) == 0
     for commands in (["train"], ["generate", "look"]):
-        _, *printed = capsys.readouterr().out.split("\n    numpygpt ")
-        last = [shlex.split(text.split("\n")[0]) for text in printed[-len(commands) :]]
+        parts = capsys.readouterr().out.split("\n    numpygpt ")
+        last = [shlex.split(part.split("\n")[0]) for part in parts[-len(commands) :]]
         assert [words[0] for words in last] == commands
         assert main(last[0]) == 0
     assert last[1] == ["look", "--run", folder]
