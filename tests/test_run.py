@@ -703,9 +703,9 @@ def test_an_interrupt_of_the_last_measurement_loses_nothing(
 
     monkeypatch.setattr(Trainer, "held_out_loss", interrupted)
     assert train("--steps 9 --out run") == 130
-    assert capsys.readouterr().out.endswith(
-        "    numpygpt generate --run run --prompt 'Line 55 says that 3025 is 55'\n"
-    )
+    out = capsys.readouterr().out
+    assert "\n    numpygpt generate --run run --prompt 'Line 55 says that 3025 is 55'\n" in out
+    assert out.endswith("\n    numpygpt look --run run\n")
     assert load_run("run").training["state"]["step"] == 9
 
 

@@ -191,7 +191,7 @@ def add_plot(all_commands: Commands) -> None:
     p = add_command(
         all_commands,
         commands.plot,
-        "pictures: a run's losses, a head's attention, a map of embeddings",
+        "draw a run's losses, a head's attention or a map of embeddings",
         description="Without --attention and --embeddings: the training loss, held-out loss and "
         "learning rate of a run. Needs matplotlib, the extra [plot].",
     )
