@@ -128,10 +128,15 @@ def test_a_sample_is_the_prompt_continued(prompt: str, windows: str) -> None:
         ("r", ""),
     ],
 )
-def test_the_printed_command_says_what_it_names(folder: str, prompt: str) -> None:
-    command = report.written(Path(folder), prompt).split("now try\n", 1)[1]
+def test_the_printed_commands_say_what_they_name(folder: str, prompt: str) -> None:
+    commands = report.written(Path(folder), prompt).split("now try\n", 1)[1]
+    command, _, look = commands.partition("\nand look inside, at what its numbers came to hold:\n")
     program, name, *words = shlex.split(command)
     assert (program, name) == ("numpygpt", "generate")
+    looking = argparse.ArgumentParser()
+    looking.add_argument("--run")
+    assert shlex.split(look)[:2] == ["numpygpt", "look"]
+    assert looking.parse_args(shlex.split(look)[2:]).run == folder
     parser = argparse.ArgumentParser()
     parser.add_argument("--run")
     parser.add_argument("--prompt", default="left out")

@@ -10,6 +10,7 @@ from numpygpt.cli.options import (
     HelpFormatter,
     add_fields,
     add_model,
+    layer_and_head,
     number,
     one_of,
     path,
@@ -38,7 +39,15 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
     )
     parser.add_argument("-V", "--version", action="version", version=f"numpygpt {__version__}")
     all_commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (add_train, add_generate, add_evaluate, add_gradcheck, add_reproduce, add_info):
+    for add in (
+        add_train,
+        add_generate,
+        add_evaluate,
+        add_gradcheck,
+        add_reproduce,
+        add_info,
+        add_plot,
+    ):
         add(all_commands)
     return parser, all_commands.choices
 
@@ -116,6 +125,12 @@ def add_generate(all_commands: Commands) -> None:
     p.add_argument(
         "--seed", type=whole, default=0, help="start of the random numbers: the same, the same text"
     )
+    p.add_argument(
+        "--explain",
+        action="store_true",
+        help="print a line for each token drawn: how probable it was, and what else it could have "
+        "been; then the text",
+    )
 
 
 def add_evaluate(all_commands: Commands) -> None:
@@ -169,3 +184,45 @@ def add_info(all_commands: Commands) -> None:
     p.add_argument("--tokens", type=whole, help="tokens in each of them; without, at most 256")
     shape = p.add_argument_group("changes to the preset (defaults: gpt2's)")
     add_fields(shape, GPTConfig(), but=["dropout"])
+
+
+def add_plot(all_commands: Commands) -> None:
+    """`numpygpt plot`."""
+    p = add_command(
+        all_commands,
+        commands.plot,
+        "draw a run's losses, a head's attention or a map of embeddings",
+        description="Without --attention and --embeddings: the training loss, held-out loss and "
+        "learning rate of a run. Needs matplotlib, the extra [plot].",
+    )
+    p.add_argument(
+        "source",
+        metavar="DIR",
+        nargs="?",
+        type=path,
+        help="a run's folder; for --attention and --embeddings any model, or a name such as gpt2; "
+        "without, the newest of runs/",
+    )
+    what = p.add_mutually_exclusive_group()
+    what.add_argument(
+        "--attention",
+        metavar="LAYER.HEAD",
+        type=layer_and_head,
+        help="what this head looks at in --prompt; both are counted from 0",
+    )
+    what.add_argument(
+        "--embeddings",
+        metavar="WORDS",
+        nargs="?",
+        const="",
+        help="a map of words (a,b,c); without, those of the built-in stories by their kinds, or "
+        "the most common ones of another text",
+    )
+    p.add_argument("--prompt", help="the text for --attention")
+    p.add_argument(
+        "--out",
+        metavar="FILE",
+        type=path,
+        help="the picture: .png, .svg or .pdf; without, losses.png, attention.png or "
+        "embeddings.png, here",
+    )

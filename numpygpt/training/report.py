@@ -91,12 +91,14 @@ def _mistakes(texts: list[str]) -> str:
 
 
 def written(folder: Path, prompt: str) -> str:
-    """Where all of it is, and a command to paste; a prompt that cannot be shown is not in it."""
+    """Where all of it is, and commands to paste; a prompt that cannot be shown is not in them."""
     again = f" {option('prompt', prompt)}" if prompt and printable(prompt) == prompt else ""
     return (
         f"written to {folder}: {CHECKPOINT} (weights, tokenizer, configuration) and\n"
         "metrics.csv (the losses); now try\n"
-        f"    numpygpt generate {option('run', folder)}{again}"
+        f"    numpygpt generate {option('run', folder)}{again}\n"
+        "and look inside, at what its numbers came to hold:\n"
+        f"    numpygpt look {option('run', folder)}"
     )
 
 
