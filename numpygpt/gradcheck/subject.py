@@ -91,15 +91,18 @@ class Subject:
             )
         return y
 
-    def backward(self, dy: Array) -> dict[str, Array]:
-        """Half of what two passes give: the derivatives by `arrays`, by name."""
+    def backward(self, dy: Array, passes: int = 2, memory: float = np.nan) -> dict[str, Array]:
+        """Half of what two passes give: the derivatives by `arrays`, by name.
+
+        `memory` is what the memory of the gradients holds before.
+        """
         parameters = dict(self.layer.named_parameters())
         for p in parameters.values():
-            p.grad[...] = np.nan
-        self.layer.zero_grad()  # now the memory of the next gradients holds NaN
+            p.grad[...] = memory
+        self.layer.zero_grad()  # the memory of the next gradients still holds it
         gradients = {"x": np.zeros_like(self.x)} if "x" in self.arrays else {}
         y = self.forward()
-        for _ in range(2):
+        for _ in range(passes):
             if not np.array_equal(self.forward(), y, equal_nan=True):
                 raise ValueError(
                     f"{self.name}.forward: expected the same y for the same x, got another; if it "
@@ -114,7 +117,7 @@ class Subject:
                 gradients["x"] += self._expect_dx(dx)
         gradients |= {name: p.grad for name, p in parameters.items()}
         for gradient in gradients.values():
-            gradient /= 2
+            gradient /= passes
         return gradients
 
     def _expect_dx(self, dx: Any) -> Array:
