@@ -94,7 +94,7 @@ class Row:
             at = f" (at the {self.entries.size} entries checked)"
         if not self.evidence and np.isfinite([self.analytic, self.numeric]).all():
             return [f"consistent with no mistake that this check knows{at}"]
-        return [f"consistent with{at} {line}" for line in self.evidence]
+        return [f"consistent with{at}: {line}" for line in self.evidence]
 
 
 def kink_note(shape: tuple[int, ...], entries: Array) -> list[str]:
