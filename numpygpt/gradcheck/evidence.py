@@ -16,7 +16,7 @@ import numpy as np
 
 from numpygpt.layers.parameter import Array
 
-FEWEST = 4  # entries, not 0, that a line must explain beyond the numbers it may choose
+FEWEST = 3  # entries, not 0, that a line must explain beyond the numbers that it may choose
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,9 @@ def number_as_text(f: float, sizes: Mapping[int, list[str]]) -> str:
 def of_another_array(w: Wrong) -> str | None:
     """c is the t of another array."""
     for name, other in w.others.items():
-        if other.shape == w.backward.shape and np.isfinite(other[w.seen]).all():
-            if w.same(w.backward, other):
-                return f"this is the derivative by {name}: are they in each other's place?"
+        seen = other.shape == w.backward.shape and np.isfinite(other[w.seen]).all()
+        if seen and w.same(w.backward, other):
+            return f"this is the derivative by {name}: are they in each other's place?"
     return None
 
 

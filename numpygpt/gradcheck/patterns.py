@@ -12,6 +12,7 @@ from numpygpt.gradcheck.evidence import FEWEST, Question, Wrong
 from numpygpt.layers.parameter import Array
 
 Axes = tuple[int, ...]
+FEW = 5  # entries that a part must have, and the rest
 
 
 def axes_exchanged(w: Wrong) -> str | None:
@@ -126,13 +127,14 @@ def dy_not_as_it_came(w: Wrong) -> str | None:
 def wrong_part(w: Wrong) -> tuple[str, Wrong] | None:
     """Where on an axis the error is, if all the rest is right; and that part as an array."""
     bad = w.seen & ~(abs(w.error) <= w.close)
+    some = bad | w.seen & (abs(w.forward) > w.close)
     for axis, size in enumerate(w.backward.shape):
         at = np.flatnonzero(bad.any(_others(bad.ndim, axis)))
         first, last = int(at[0]), int(at[-1])
-        outside = np.ones(size, bool)
-        outside[first : last + 1] = False
-        right = (w.seen & (abs(w.forward) > w.close)).compress(outside, axis)
-        if len(at) == last - first + 1 and int(right.sum()) >= FEWEST:
+        inside = np.zeros(size, bool)
+        inside[first : last + 1] = True
+        there, outside = some.compress(inside, axis).sum(), some.compress(~inside, axis).sum()
+        if len(at) == last - first + 1 and outside >= FEW and bad.sum() >= max(FEW, 0.8 * there):
             where = f"{first} of" if first == last else f"{first} to {last} of"
             return f"{where} axis {axis}", _part(w, axis, slice(first, last + 1))
     return None
@@ -180,7 +182,8 @@ def _fit(w: Wrong, a: Array, b: Array, kept: Axes) -> Array | None:
     bottom = np.bincount(group[seen], (b * b)[seen], n)
     k = np.divide(top, bottom, out=np.full(n, np.nan), where=bottom > 0)
     fitted = np.where(b == 0, 0, np.nan_to_num(k)[group] * b)
-    spare = int(seen.sum()) - int((bottom > 0).sum())
+    told = seen & (abs(fitted) > w.close)
+    spare = int(told.sum()) - len(np.unique(group[told]))
     return k if spare >= FEWEST and w.zero((a - fitted)[w.seen]) else None
 
 
