@@ -11,8 +11,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from numpygpt.config import GPTConfig
 from numpygpt.gradcheck import Report, check_layer
-from numpygpt.layers import Layer, Linear, Parameter
+from numpygpt.gradcheck.bugs import BUGS, planted
+from numpygpt.gradcheck.subject import Loss
+from numpygpt.layers import (
+    GELU,
+    Block,
+    CausalSelfAttention,
+    Dropout,
+    Embedding,
+    FeedForward,
+    Head,
+    Layer,
+    LayerNorm,
+    Linear,
+    Parameter,
+)
 from numpygpt.layers.parameter import Array
 
 B, T, C, O = 2, 5, 7, 11
@@ -375,3 +390,228 @@ def said(report: Report) -> str:
 def test_what_is_said_of_a_mistake_and_nothing_else(name: str) -> None:
     layer, x, expected = MISTAKES[name]
     assert said(check_layer(layer, x)) == expected
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("arguments", [{"entries": 20}, {"complex_step": False, "rng": 4}], ids=str)
+def test_less_is_said_where_less_is_seen_but_nothing_else(
+    name: str, arguments: dict[str, Any]
+) -> None:
+    layer, x, expected = MISTAKES[name]
+    report = check_layer(layer, x, **arguments)
+    allowed = {part.split(": ")[0]: part.split(": ")[1] for part in expected.split("; ")}
+    for row in report.rows:
+        short = Report("", [row])
+        if not row.passed:
+            names = said(short).split(": ", 1)[1]
+            assert set(names.split(", ")) <= {*allowed[row.name].split(", "), "none"}
+            sampled = row.entries is not None and row.entries.size < math.prod(row.shape)
+            assert ("(at the 20 entries checked)" in str(short)) == sampled
+
+
+def test_what_fits_nothing_says_so() -> None:
+    layer, x, _ = MISTAKES["1 - tanh, not 1 - tanh^2"]
+    report = check_layer(layer, x)
+    assert report.rows[0].evidence == ()
+    assert str(report).endswith("\n      consistent with no mistake that this check knows")
+    assert "consistent" not in str(check_layer(Linear(C, O), x))
+
+
+def test_a_row_keeps_what_both_say_and_where() -> None:
+    layer, x, _ = MISTAKES["2 forgotten"]
+    (row,) = check_layer(layer, x, dy=X).rows
+    assert row.backward is not None and row.forward is not None and row.entries is not None
+    np.testing.assert_allclose(row.backward, X * X, rtol=1e-12)
+    np.testing.assert_allclose(row.forward, 2 * X * X, rtol=1e-12)
+    assert np.array_equal(row.entries, np.arange(N * C))
+    (row,) = check_layer(layer, x, dy=X, entries=6).rows
+    assert row.backward is not None and row.forward is not None and row.entries is not None
+    assert row.backward.shape == row.forward.shape == X.shape and row.entries.size == 6
+    seen = np.zeros(X.size, bool)
+    seen[row.entries] = True
+    assert np.array_equal(np.isfinite(row.forward.reshape(-1)), seen)
+
+
+@pytest.mark.parametrize(
+    ("f", "named"),
+    [
+        (10, ", and 10 is the number of rows of x"),
+        (0.1, ", 1/10, and 10 is the number of rows of x"),
+        (-1 / math.sqrt(7), ", -1/sqrt(7), and 7 is the size of axis 2 of x or "),
+        (math.sqrt(13), ", sqrt(13)"),
+        (1.00001, ""),
+        (math.pi, ""),
+        (1, ""),
+    ],
+)
+def test_a_factor_is_named_where_it_fits(f: float, named: str) -> None:
+    layer = Own(lambda x: np.sin(x), lambda dy, x: {"x": f * np.cos(x) * dy})
+    (row,) = check_layer(layer, X).rows
+    assert row.passed == (f == 1)
+    if f != 1:
+        assert f"{f:.9g} times the forward's derivative everywhere{named}" in row.evidence[0]
+        assert row.evidence[0].endswith(f"everywhere{named}") or named.endswith(" or ")
+
+
+# -- where the oracles disagree -------------------------------------------------------------------
+
+
+def test_a_forward_that_is_another_formula_for_complex_numbers() -> None:
+    def forward(x: Array) -> Array:
+        return x * np.abs(x)
+
+    report = check_layer(Own(forward, lambda dy, x: {"x": 2 * dy * np.abs(x)}), X)
+    assert report.passed and "WRONG" not in str(report)
+    assert report.rows[0].complex_step is None and report.rows[0].differences < 1e-8
+    assert MESSAGES["not complex"] in report.rows[0].evidence[0]
+    assert "ok\n      note: by differences alone" in str(report)
+    # Half of it is what the complex step finds: wrong none the less, and the factor is named.
+    report = check_layer(Own(forward, lambda dy, x: {"x": dy * np.abs(x)}), X)
+    assert said(report) == "x: factor, not complex"
+    std = Own(lambda x: x.std(-1), lambda dy, x: {"x": center(x) / C * (dy / x.std(-1))[..., None]})
+    report = check_layer(std, X)
+    assert report.passed and MESSAGES["not complex"] in report.rows[0].evidence[0]
+
+
+def test_a_small_error_that_only_the_complex_step_sees_is_an_error() -> None:
+    report = check_layer(
+        Own(lambda x: np.sin(x), lambda dy, x: {"x": (1 + 1e-9) * np.cos(x) * dy}), X
+    )
+    assert report.wrong == ["x"] and report.rows[0].differences < 1e-8
+
+
+@pytest.mark.parametrize("complex_step", [True, False])
+def test_a_kink_is_no_error(complex_step: bool) -> None:
+    x = X.copy()
+    x[1, 2, 3], x[0, 0, 0] = 0, 2e-6
+    for slope in (0, 1, 0.5):  # of ReLU at 0: whatever the author chose
+        layer = Own(relu, lambda dy, x, s=slope: {"x": dy * ((x > 0) + s * (x == 0))})
+        report = check_layer(layer, x, complex_step=complex_step)
+        assert report.passed, str(report)
+        if not complex_step and slope != 0.5:
+            assert "2 entries are at a kink of forward" in report.rows[0].evidence[0]
+    wrong = Own(relu, lambda dy, x: {"x": dy * (x > 0) - dy * (x == 0)})
+    assert check_layer(wrong, x, complex_step=complex_step).worst.index == (1, 2, 3)
+    assert check_layer(Own(relu, lambda dy, x: {"x": dy}), x).wrong == ["x"]
+
+
+# -- known bugs -----------------------------------------------------------------------------------
+
+
+class Norm(Layer):
+    """A LayerNorm of one's own, with the mean of g forgotten."""
+
+    def __init__(self) -> None:
+        self.gain, self.bias = Parameter(C), Parameter(C)
+
+    def forward(self, x: Array) -> Array:
+        rstd = 1 / np.sqrt((center(x) ** 2).mean(-1, keepdims=True) + 1e-5)
+        self.save(center(x) * rstd, rstd)
+        y: Array = center(x) * rstd * self.gain.data + self.bias.data
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        x_hat, rstd = self.take_saved()
+        self.gain.grad += flat(dy * x_hat).sum(0)
+        self.bias.grad += flat(dy).sum(0)
+        g = dy * self.gain.data
+        dx: Array = rstd * (g - x_hat * (g * x_hat).mean(-1, keepdims=True))
+        return dx
+
+
+def test_a_layer_of_ones_own_is_compared_with_known_bugs_on_request() -> None:
+    assert said(check_layer(Norm(), X)) == "x: term without index"
+    report = check_layer(Norm(), X, like=LayerNorm(C))
+    assert said(report) == "x: known, term without index"
+    assert report.rows[0].evidence[0] == "a known bug, LayerNorm: mean of g forgotten"
+    with pytest.raises(ValueError, match=r"like: expected parameters .*gain.* as Norm, got .*W"):
+        check_layer(Norm(), X, like=Linear(C, C))
+
+
+def test_two_bugs_at_once_are_each_named() -> None:
+    class Worse(Norm):
+        def backward(self, dy: Array) -> Array:
+            dx = super().backward(dy)
+            self.gain.grad[...] = flat(dy).sum(0)
+            self.bias.zero_grad()
+            self.bias.grad += flat(dy).sum(0) * 3
+            return dx
+
+    report = check_layer(Worse(), X, like=LayerNorm(C))
+    evidence = {row.name: row.evidence for row in report.rows}
+    assert evidence["x"][0] == "a known bug, LayerNorm: mean of g forgotten"
+    assert "a known bug" not in " ".join(evidence["gain"] + evidence["bias"])
+
+
+def test_a_bug_in_a_part_is_named_in_the_whole() -> None:
+    (bug,) = [bug for bug in BUGS if bug.name == "GELU skipped"]
+    block = Block(GPTConfig(O, T, C, 1, 1))
+    report = check_layer(planted(block, bug), X, entries=10)
+    assert len(report.wrong) > 8
+    for row in report.rows:
+        assert (row.evidence[:1] == (f"a known bug, {bug}",)) == (not row.passed)
+
+
+# -- the README -----------------------------------------------------------------------------------
+
+
+def all_bugs() -> dict[str, tuple[Layer, Array, float | None]]:
+    """The known bugs, planted."""
+    config = GPTConfig(O, T, 6, 3, 1, dropout=0.3)
+    x = X[..., :6].copy()
+    head = Head(Parameter(O, 6))
+    layers: dict[str, tuple[Layer, Array]] = {
+        "Linear": (Linear(6, 6), x),
+        "Embedding": (Embedding(O, 6), IDS),
+        "LayerNorm": (LayerNorm(6), x),
+        "GELU": (GELU(), x),
+        "Dropout": (Dropout(0.3), x),
+        "CausalSelfAttention": (CausalSelfAttention(config), x),
+        "FeedForward": (FeedForward(config), x),
+        "Block": (Block(config), x),
+        "Head": (head, x),
+    }
+    found = {}
+    for bug in BUGS:
+        if bug.layer != "GPT":
+            layer, x = layers[bug.layer]
+            in_loss = bug.layer == "Head" and not check_layer(planted(layer, bug), x).wrong
+            layer = Loss(layer, IDS) if in_loss else layer
+            found[str(bug)] = (planted(layer, bug), x, 1.0 if in_loss else None)
+    return found
+
+
+def row_of(name: str, layer: Layer, x: Array, dy: float | None = None) -> str:
+    """One row of the table: arrays of which the same is said stand together."""
+    arrays: dict[str, list[str]] = {}
+    for part in said(check_layer(layer, x, dy=dy)).split("; "):
+        array, messages = part.split(": ")
+        arrays.setdefault(messages, []).append(array)
+    text = "; ".join(f"{' '.join(names)}: {messages}" for messages, names in arrays.items())
+    return f"| {name} | {text} |"
+
+
+def table() -> str:
+    """Mistakes, and what is said of them."""
+    rows = ["| mistake | what is said of which array |", "|---|---|"]
+    rows += [row_of(name, layer, x) for name, (layer, x, _) in MISTAKES.items()]
+    rows += [row_of(name, *case) for name, case in all_bugs().items()]
+    return "\n".join(rows)
+
+
+def test_the_table_of_the_readme_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numpygpt.layers.head.ROWS", 3)  # a short text has parts, too
+    assert table() in README.read_text(encoding="utf-8")
+
+
+def test_the_readme_has_all_messages() -> None:
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    for name, words in MESSAGES.items():
+        assert f"| {name} | " in text
+        assert words.strip(" :,") in text
+
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("numpygpt.layers.head.ROWS", 3)
+        print(table())
