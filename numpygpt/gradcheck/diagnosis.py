@@ -44,6 +44,8 @@ def _lines(w: Wrong) -> list[str]:
     if not np.isfinite(w.backward[seen]).all():
         line = leftovers(w)
         return [line] if line else []
+    if not (abs(w.error[seen]) > w.close).any():
+        return []  # it is the forward's numbers that are not finite
     part = wrong_part(w)
     if part is None:
         return _answers(w)
