@@ -112,7 +112,8 @@ def _copied(gradients: Gradients) -> Gradients:
 def _sizes(real: Subject, dy: Array) -> dict[int, list[str]]:
     """What the layer has how many of."""
     counted = [(size, f"the size of axis {i} of x") for i, size in enumerate(real.x.shape)]
-    counted += [(size, f"the size of axis {i} of dy") for i, size in enumerate(dy.shape)]
+    if dy.shape != real.x.shape:
+        counted += [(size, f"the size of axis {i} of dy") for i, size in enumerate(dy.shape)]
     if real.x.ndim > 2:
         counted.append((real.x.size // max(real.x.shape[-1], 1), "the number of rows of x"))
     for one in real.layer.layers():

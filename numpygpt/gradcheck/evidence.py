@@ -106,9 +106,7 @@ def factor(w: Wrong) -> str | None:
     f = float((c * t).sum() / (t * t).sum())
     if f == 0 or not w.same(w.backward, f * w.forward) or w.same(w.one_pass, w.forward):
         return None  # the last: of two passes one counts, which is right
-    named = number_as_text(f, w.sizes)
-    if f == -1:
-        return "backward is -1 times the forward's derivative everywhere: the sign"
+    named = ": the sign" if math.isclose(f, -1) else number_as_text(f, w.sizes)
     return f"backward is {f:.9g} times the forward's derivative everywhere{named}"
 
 

@@ -65,8 +65,8 @@ def term_without_an_index(w: Wrong) -> str | None:
         return None
     axes = _listed(found)
     return (
-        f"the error is the same all along {axes}: a term without that index is missing, or too "
-        "many: a mean or a sum over it?"
+        f"the error is the same all along {axes}: a term without that index (a mean, a sum) is "
+        "missing, or too many"
     )
 
 
@@ -80,13 +80,11 @@ def term_along_something(w: Wrong) -> str | None:
             if k > 0:
                 return "dy itself is added once too often"
             return "dy itself is missing: what goes past the rest, in x + ..., comes back as it is"
+        such = "such a term is missing, or too many"
         if k is not None:
-            return f"the error is {k:.9g} times {name}: a term with it is missing, or too many"
+            return f"the error is {k:.9g} times {name}: {such}"
         if _multiple(w, w.error, b, by_row=True) is not None:
-            return (
-                f"the error is a number times {name}, another in each row: a term with it is "
-                "missing, or too many: a sum or a mean over the row, times it?"
-            )
+            return f"the error is {name} times a number of each row: {such}"
     return None
 
 
@@ -100,9 +98,8 @@ def factor_of_some_indices(w: Wrong) -> str | None:
         f = _ratio(w, axes)
         if f is None:
             continue
-        what = f"that depends on {_listed(list(axes))} only"
-        named = _vector_named(w, f, axes)
-        return f"backward is the forward's derivative times a factor {what}{named}"
+        what = f"a factor that depends on {_listed(list(axes))} only"
+        return f"backward is right but for {what}{_vector_named(w, f, axes)}"
     return None
 
 

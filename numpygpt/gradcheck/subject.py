@@ -166,7 +166,7 @@ def expect_layer(layer: Any) -> None:
                 )
 
 
-def _held(value: Any, depth: int = 4) -> Iterator[Parameter]:
+def _held(value: Any, depth: int = 6) -> Iterator[Parameter]:
     """The parameters in an object, and in those that it holds."""
     if isinstance(value, Parameter):
         yield value
