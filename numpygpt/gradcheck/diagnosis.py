@@ -82,20 +82,20 @@ def _all_wrong(
     for row in rows:
         if not row.passed and row.backward is not None and row.forward is not None:
             found[row.name] = Wrong(
-                row.name,
-                row.backward,
-                row.forward,
-                close[row.name],
-                one_pass[row.name],
-                refilled[row.name],
-                partial(_given, real, row.name),
-                real.arrays[row.name],
-                real.x,
-                y,
-                dy,
-                {name: array for name, array in forwards.items() if name != row.name},
-                vectors,
-                _sizes(real, dy),
+                name=row.name,
+                backward=row.backward,
+                forward=row.forward,
+                close=close[row.name],
+                one_pass=one_pass[row.name],
+                refilled=refilled[row.name],
+                given=partial(_given, real, row.name),
+                theta=real.arrays[row.name],
+                x=real.x,
+                y=y,
+                dy=dy,
+                others={name: array for name, array in forwards.items() if name != row.name},
+                vectors=vectors,
+                sizes=_sizes(real, dy),
             )
     return found
 
