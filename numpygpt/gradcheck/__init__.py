@@ -5,8 +5,8 @@
     print(report)                               one row an array; report.passed, report.worst
 
 README.md says how to check a layer of one's own, and what a report may say. Read in this order:
-oracles, expect, subject, report, layer, model, sweep, table (what `numpygpt gradcheck` prints); then
-what is wrong: wrong, evidence, axes, terms, bugs, known, diagnosis.
+oracles, expect, subject, report, layer, model, sweep, table (what `numpygpt gradcheck` prints);
+then what is wrong: wrong, evidence, axes, terms, bugs, known, diagnosis.
 """
 
 from numpygpt.gradcheck.layer import check_layer
