@@ -171,6 +171,16 @@ def mistakes() -> dict[str, tuple[Layer, Array, str]]:
     return {
         "the sign": (Own(lambda x: -x * x, lambda dy, x: {"x": 2 * x * dy}), X, "x: factor"),
         "2 forgotten": (Own(lambda x: x * x, lambda dy, x: {"x": x * dy}), X, "x: factor"),
+        "2 forgotten where dx is 2 dy": (
+            Own(lambda x: 2 * x, lambda dy, x: {"x": dy}),
+            X,
+            "x: factor",
+        ),
+        "a single number": (
+            Own(np.sin, lambda dy, x: {"x": np.cos(x) * dy + (x == X.max())}),
+            X,
+            "x: none",
+        ),
         "1/sqrt(C) forgotten": (
             Own(lambda x: np.sin(x) / math.sqrt(C), lambda dy, x: {"x": np.cos(x) * dy}),
             X,
@@ -484,7 +494,7 @@ def test_a_small_error_that_only_the_complex_step_sees_is_an_error() -> None:
     report = check_layer(
         Own(lambda x: np.sin(x), lambda dy, x: {"x": (1 + 1e-9) * np.cos(x) * dy}), X
     )
-    assert report.wrong == ["x"] and report.rows[0].differences < 1e-8
+    assert said(report) == "x: factor" and report.rows[0].differences < 1e-8
 
 
 @pytest.mark.parametrize("complex_step", [True, False])
@@ -548,6 +558,33 @@ def test_two_bugs_at_once_are_each_named() -> None:
     evidence = {row.name: row.evidence for row in report.rows}
     assert evidence["x"][0] == "a known bug, LayerNorm: mean of g forgotten"
     assert "a known bug" not in " ".join(evidence["gain"] + evidence["bias"])
+
+
+def test_a_bug_that_would_make_other_arrays_wrong_is_not_named() -> None:
+    class Half(FeedForward):
+        def backward(self, dy: Array, x: Array | None = None) -> Array:
+            da = self.proj.backward(dy, self.gelu.output())
+            dh = self.gelu.backward(da)
+            dx = self.fc.backward(da, x)  # GELU skipped,
+            self.fc.b.grad += (dh - da).sum((0, 1))  # type: ignore[union-attr]  # but not here
+            return dx
+
+    config = GPTConfig(O, T, C, 1, 1)
+    report = check_layer(Half(config), X, like=FeedForward(config), entries=20)
+    assert report.wrong == ["x", "fc.W"] and "known" not in said(report)
+
+
+def test_a_layer_of_the_package_that_was_changed_is_compared_with_it_as_it_should_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (bug,) = [bug for bug in BUGS if bug.name == "mean of g forgotten"]
+    monkeypatch.setattr(LayerNorm, "backward", type(planted(LayerNorm(C), bug)).backward)
+    assert said(check_layer(LayerNorm(C), X)) == "x: known, term without index"
+    assert check_layer(planted(LayerNorm(C)), X).passed
+    report = check_layer(Block(GPTConfig(O, T, C, 1, 1)), X, entries=10)
+    assert len(report.wrong) > 4
+    for row in report.rows:
+        assert (f"a known bug, {bug}" in row.evidence) == (not row.passed)
 
 
 def test_a_bug_in_a_part_is_named_in_the_whole() -> None:
