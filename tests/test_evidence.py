@@ -492,9 +492,10 @@ def test_a_forward_that_is_another_formula_for_complex_numbers() -> None:
 
 def test_a_small_error_that_only_the_complex_step_sees_is_an_error() -> None:
     report = check_layer(
-        Own(lambda x: np.sin(x), lambda dy, x: {"x": (1 + 1e-9) * np.cos(x) * dy}), X
+        Own(lambda x: np.sin(x), lambda dy, x: {"x": (1 + 3e-10) * np.cos(x) * dy}), X
     )
     assert said(report) == "x: factor" and report.rows[0].differences < 1e-8
+    assert report.rows[0].evidence[0].startswith("backward is 1 +3.0e-10 times the forward's")
 
 
 @pytest.mark.parametrize("complex_step", [True, False])

@@ -33,7 +33,8 @@ def factor(w: Wrong) -> str | None:
     if f == 0 or not w.same(w.backward, f * w.forward) or w.same(w.one_pass, w.forward):
         return None  # the last: of two passes one counts, which is right
     named = ": the sign" if math.isclose(f, -1) else number_as_text(f, w.sizes)
-    return f"backward is {f:.9g} times the forward's derivative everywhere{named}"
+    text = f"{f:.9g}" if abs(f - 1) > 1e-8 else f"1 {f - 1:+.1e}"
+    return f"backward is {text} times the forward's derivative everywhere{named}"
 
 
 def number_as_text(f: float, sizes: Mapping[int, list[str]]) -> str:
