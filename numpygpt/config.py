@@ -40,6 +40,8 @@ class GPTConfig:
     init_std : float
         First weights are drawn from N(0, init_std^2); 1 / sqrt(C) would keep numbers of one size
         from layer to layer.
+    sinusoidal_positions : bool
+        Whether the position embedding starts as sines and cosines, not at random.
     """
 
     vocab_size: int = 50257
@@ -51,6 +53,7 @@ class GPTConfig:
     qkv_bias: bool = True
     tie_weights: bool = True
     init_std: float = 0.02
+    sinusoidal_positions: bool = False
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -69,7 +72,7 @@ class GPTConfig:
             raise ValueError(f"GPTConfig: expected 0 <= dropout < 1, got {self.dropout!r}")
         if not (isinstance(self.init_std, float | int) and 0 <= self.init_std < math.inf):
             raise ValueError(f"GPTConfig: expected init_std at least 0, got {self.init_std!r}")
-        for name in ("qkv_bias", "tie_weights"):
+        for name in ("qkv_bias", "tie_weights", "sinusoidal_positions"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(
                     f"GPTConfig: expected {name} True or False, got {getattr(self, name)!r}"

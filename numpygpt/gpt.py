@@ -30,6 +30,7 @@ from numpygpt.layers.embedding import Embedding
 from numpygpt.layers.head import Head
 from numpygpt.layers.layernorm import LayerNorm
 from numpygpt.layers.parameter import Array, Parameter
+from numpygpt.positions import waves
 
 if TYPE_CHECKING:
     import tiktoken
@@ -46,9 +47,9 @@ class GPT(Layer):
         Its shape.
     rng : int, numpy.random.Generator or None
         Draws the first values (as GPT-2's: normal, of standard deviation init_std; the last matrix
-        of each branch init_std / sqrt(2 L); biases 0, gains 1) and then dropout's masks. None takes
-        no memory: the shapes are there, and a caller who has the values calls `allocate` and fills
-        them in.
+        of each branch init_std / sqrt(2 L); biases 0, gains 1) and then dropout's masks. With None,
+        no memory is taken: the shapes are there, and a caller who has the values calls `allocate`
+        and fills them in.
     dtype : numpy dtype
         float32 to run; float64 and complex128 to check gradients.
     """
@@ -67,6 +68,9 @@ class GPT(Layer):
         self.config = config
         self.token_embedding = Embedding(V, C, std)
         self.position_embedding = Embedding(config.context_length, C, std)
+        if config.sinusoidal_positions:
+            first = self.position_embedding.W
+            first.mean, first.std = waves(config.context_length, C, std), 0.0
         self.dropout = Dropout(config.dropout)
         self.blocks = [Block(config) for _ in range(config.n_layer)]
         self.norm = LayerNorm(C)

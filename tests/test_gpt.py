@@ -478,6 +478,7 @@ def test_bad_targets() -> None:
         ({"tie_weights": 1}, "expected tie_weights True or False, got 1"),
         ({"qkv_bias": None}, "expected qkv_bias True or False, got None"),
         ({"init_std": math.nan}, "expected init_std at least 0, got nan"),
+        ({"sinusoidal_positions": 1}, "expected sinusoidal_positions True or False, got 1"),
     ],
 )
 def test_bad_configs(fields: dict[str, Any], message: str) -> None:
