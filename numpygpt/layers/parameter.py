@@ -34,10 +34,12 @@ class Parameter:
     """
 
     data: Array
+    __array_ufunc__ = None  # x @ W without .data is an error that names Parameter
 
     def __init__(self, *shape: int, mean: float | Array = 0.0, std: float = 0.0) -> None:
-        self.shape = shape
-        self.size = math.prod(shape)
+        if not all(isinstance(n, (int, np.integer)) for n in shape):
+            raise TypeError(f"expected sizes, as in Parameter(3, 4), got {[*map(type, shape)]}")
+        self.shape, self.size = shape, math.prod(shape)
         self.mean, self.std = mean, std
         self._grad: Array | None = None  # None: nothing was added since zero_grad
         self._room: Array | None = None  # memory of a gradient, which nobody uses
@@ -46,7 +48,7 @@ class Parameter:
 
         def __getattr__(self, name):  # called only for what is not there
             if name not in ("data", "grad"):  # grad, too, needs data's shape and dtype
-                raise AttributeError(f"Parameter has no {name}")
+                raise AttributeError(f"Parameter has no {name}; its array is its data")
             remedy = "call initialize() on the layer or model that it belongs to"
             raise AttributeError(f"Parameter of shape {self.shape} has no values yet: {remedy}")
 
