@@ -172,10 +172,7 @@ class Layer:
             shape = f"(..., {letter}), {letter} = {width}"
             raise ValueError(f"{name}: expected x of shape {shape}, got {x.shape}")
         if x.dtype != dtype:
-            raise TypeError(
-                f"{name}: expected x of dtype {dtype}, the parameters', got {x.dtype}; convert it "
-                "with x.astype"
-            )
+            raise TypeError(f"{name}: expected x of dtype {dtype} (use x.astype), got {x.dtype}")
 
 
 def _find(values: Any, prefix: str) -> Iterator[tuple[str, Parameter | Layer]]:
