@@ -180,6 +180,26 @@ def gradcheck(args: argparse.Namespace) -> int:
     return 0 if gradcheck_command(args.sweep, args.preset) else 1
 
 
+def practice(args: argparse.Namespace) -> int:
+    """Write the exercises, or check them; 1 if they are not all done."""
+    from numpygpt.files.whole import user_path
+    from numpygpt.practice.command import practice as check
+    from numpygpt.practice.command import start
+
+    if args.what == "start":
+        if args.where and args.folder:
+            raise ValueError("practice start: expected one folder, got two: remove --folder")
+        start(user_path(args.where or args.folder or "practice"))
+        return 0
+    if args.where:
+        raise ValueError(
+            f"practice {args.what}: expected no more words, got {args.where!r}; the folder of the "
+            "exercises is given with --folder"
+        )
+    done = check(args.folder, args.what, args.hint, args.watch, args.steps)
+    return 0 if done else 1
+
+
 def reproduce(args: argparse.Namespace) -> int:
     """Print the book's numbers beside ours; 1 if any disagrees."""
     from numpygpt.book.reproduce import reproduce_command

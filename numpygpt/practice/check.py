@@ -56,17 +56,18 @@ def check(folder: Path, name: str) -> Result:
     except ToDo as first:
         what = f"{folder / str(first)}.py has a backward to be written"
         return Result(name, TO_DO, what if str(first) == name else f"{what} first")
-    except Mistake as mistake:
-        return Result(name, WRONG, str(mistake))
+    except (Mistake, TypeError, ValueError) as error:  # the last two: what check_layer cannot check
+        return Result(name, WRONG, str(error))
 
 
-def case(module: ModuleType, name: str) -> tuple[Layer, Array]:
+def case(module: ModuleType, name: str) -> tuple[Any, Array]:
     """The layer of an exercise's module, or of its solution's, and what to put in."""
     rng = np.random.default_rng(0)
     x, ids = rng.standard_normal((B, T, C)), rng.integers(V, size=(B, T))
-    make = getattr(module, EXERCISES[name].layer, None)
-    if not (isinstance(make, type) and issubclass(make, Layer)):
+    found = getattr(module, EXERCISES[name].layer, None)
+    if not (isinstance(found, type) and issubclass(found, Layer)):
         raise Mistake(f"{name}.py: expected a class {EXERCISES[name].layer}(Layer), found none")
+    make: Any = found
     if name == "linear":
         return make(C, 13), x
     if name == "embedding":

@@ -1,4 +1,4 @@
-"""A GPT of the reader's layers: every gradient of it comes through backwards that he wrote.
+"""A GPT of the reader's layers: every gradient of it comes through backwards that the reader wrote.
 
 It is `GPT` with all of its layers replaced. Its parameters have the same names and start with the
 same values, so it learns what the package's own learns, and is saved as a run like any other.
@@ -55,10 +55,11 @@ class OwnGPT(GPT):
         self.weight = 1.0
         own = dict(self.named_parameters())
         self.twin = GPT(config, rng=None)
-        for prefix, layer in self.twin.named_layers():
+        shared = {id(p): own[name] for name, p in self.twin.named_parameters()}
+        for layer in self.twin.layers():
             for name, child in layer.children():
                 if isinstance(child, Parameter):
-                    setattr(layer, name, own[prefix + name])
+                    setattr(layer, name, shared[id(child)])
         self.initialize(rng, dtype)
 
     def hidden(self, ids: npt.ArrayLike, caches: list[KeyValueCache] | None = None) -> Array:

@@ -1,8 +1,8 @@
-"""The reader's files: loaded anew at every check, with every mistake in them told in his terms.
+"""The reader's files: loaded anew at every check, with every mistake in them told by file and line.
 
-His files import each other by name (`from linear import Linear`), so while they run a finder of
-ours answers for the names that his folder has. Nothing of it stays in `sys.modules`, and no
-bytecode is kept: a file that was saved twice within a second would otherwise be taken for unchanged.
+They import each other by name (`from linear import Linear`), so while they run a finder of
+ours answers for the names that the folder has. Nothing of it stays in `sys.modules`, and no
+bytecode is kept: a file that is saved twice within a second could be taken for unchanged.
 """
 
 import sys
@@ -75,47 +75,42 @@ def load(folder: Path, name: str) -> ModuleType:
 
 @contextmanager
 def told(folder: Path) -> Iterator[None]:
-    """Inside runs the reader's code: what it raises becomes a Mistake, or ToDo."""
+    """Inside runs the reader's code: what goes wrong in it becomes a Mistake, or ToDo."""
     try:
         yield
-    except (Mistake, ToDo):
-        raise
-    except SyntaxError as error:
-        if error.filename is None:
-            raise Mistake(f"SyntaxError: {error}") from None
-        place = f"{_shown(folder, error.filename)}, line {error.lineno}: {error.msg}"
-        raise Mistake(f"{place}\n    {(error.text or '').strip()}".rstrip()) from None
     except (Exception, SystemExit) as error:
         frames = _frames(folder, error)
-        if isinstance(error, NotImplementedError) and frames:
+        if isinstance(error, SyntaxError) and error.filename and _is_in(folder, error.filename):
+            place = f"{_shown(folder, error.filename)}, line {error.lineno}: {error.msg}"
+            raise Mistake(f"{place}\n    {(error.text or '').strip()}".rstrip()) from None
+        if not frames or isinstance(error, Mistake | ToDo):
+            raise
+        if isinstance(error, NotImplementedError):
             raise ToDo(Path(frames[-1].filename).stem) from None
         raise Mistake("\n".join(_lines(folder, error, frames))) from None
 
 
 def _frames(folder: Path, error: BaseException) -> Sequence[traceback.FrameSummary]:
     """The error's way through the reader's files."""
-    own = folder.resolve()
-    return [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if own in Path(frame.filename).parents
-    ]
+    found = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in found if _is_in(folder, frame.filename)]
 
 
 def _lines(
     folder: Path, error: BaseException, frames: Sequence[traceback.FrameSummary]
 ) -> Iterator[str]:
     """The error, and under it the reader's own lines, the innermost last."""
-    kind = type(error).__name__
-    # What the package found (a wrong shape, None) is in words; what Python did has a kind, too.
-    yield f"{kind}: {error}" if frames else str(error) or kind
+    yield f"{type(error).__name__}: {error}"
     for frame in frames[-5:]:
         yield f"    {_shown(folder, frame.filename)}, line {frame.lineno}, in {frame.name}"
         if frame.line:
             yield f"        {frame.line}"
 
 
+def _is_in(folder: Path, file: str) -> bool:
+    return folder.resolve() in Path(file).parents
+
+
 def _shown(folder: Path, file: str) -> str:
     """A file's path, as the reader would write it."""
-    path = Path(file)
-    return str(folder / path.name) if path.parent == folder.resolve() else file
+    return str(folder / Path(file).relative_to(folder.resolve()))

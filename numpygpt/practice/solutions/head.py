@@ -67,7 +67,7 @@ class Head(Layer):
         dz[np.arange(N), ids] -= 1
         dz *= dloss / N
         self.W.grad += dz.T @ x
-        dx = dz @ self.W.data
+        dx: Array = dz @ self.W.data
         # </answer>
         return dx.reshape(shape)
 

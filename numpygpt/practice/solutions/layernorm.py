@@ -52,7 +52,7 @@ class LayerNorm(Layer):
         variance = ((rows - mean) ** 2).mean(axis=-1, keepdims=True)
         rstd = 1 / np.sqrt(variance + self.eps)
         x_hat = (rows - mean) * rstd
-        y = x_hat * self.gain.data + self.bias.data
+        y: Array = x_hat * self.gain.data + self.bias.data
         self.save(x_hat, rstd)  # enough for all that is asked; save more, if you like
         return y.reshape(x.shape)
 
@@ -66,7 +66,7 @@ class LayerNorm(Layer):
         g = dy_rows * self.gain.data
         mean_g = g.mean(axis=-1, keepdims=True)
         mean_g_x_hat = (g * x_hat).mean(axis=-1, keepdims=True)
-        dx = rstd * (g - mean_g - x_hat * mean_g_x_hat)
+        dx: Array = rstd * (g - mean_g - x_hat * mean_g_x_hat)
         # </answer>
         return dx.reshape(dy.shape)
 
