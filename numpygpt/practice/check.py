@@ -24,7 +24,7 @@ from numpygpt.practice.reader import Mistake, ToDo, load, told
 
 B, T, H, D, V = 2, 5, 3, 7, 11  # all different: no transposed axis can hide
 C = H * D
-ENTRIES = 40  # of each array that are checked, in a block
+ENTRIES = 20  # of each array that are checked, in a block
 
 DONE, TO_DO, WRONG = "done", "to do", "wrong"
 

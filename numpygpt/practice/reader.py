@@ -69,8 +69,11 @@ def load(folder: Path, name: str) -> ModuleType:
         raise Mistake(
             f"{folder / name}.py is not there: `numpygpt practice start {folder}` writes it anew"
         )
-    with told(folder):
-        return import_module(name)
+    try:
+        with told(folder):
+            return import_module(name)
+    except SyntaxError as error:  # of no line: bytes that are no text
+        raise Mistake(f"{folder / name}.py: {error}") from None
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from numpygpt.training.loop import TrainConfig
 from numpygpt.training.run import Run, trainer_of
 
 SECONDS, LEAST_STEPS = 60.0, 40
+SAME = 1e-9
 SHAPE: dict[str, Any] = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}
 
 
@@ -60,20 +61,31 @@ def options(steps: int, text: Text) -> TrainConfig:
 
 
 def same_gradient(config: GPTConfig, modules: Mapping[str, ModuleType]) -> str:
-    """How near the whole gradient is to the package's own, in float64, said in a sentence."""
+    """How near the whole gradient is to the package's own, in float64; an error if it is not."""
     rng = np.random.default_rng(0)
     ids, targets = rng.integers(config.vocab_size, size=(2, 2, config.context_length))
-    gradients: list[Array] = []
-    for model in (GPT(config, 0, np.float64), OwnGPT(config, modules, 0, np.float64)):
+    models = GPT(config, 0, np.float64), OwnGPT(config, modules, 0, np.float64)
+    for model in models:
         model.loss(ids, targets)
         model.backward()
-        gradients.append(model.flat.grad)
-    package, own = gradients
-    error = float(abs(own - package).max() / abs(package).max())
+    package, own = (dict(model.named_parameters()) for model in models)
+    errors = {name: _relative_error(own[name].grad, p.grad) for name, p in package.items()}
+    worst = max(errors, key=lambda name: errors[name])
+    if not errors[worst] <= SAME:
+        raise ValueError(
+            f"the layers are right one by one, but a GPT of them has another gradient of {worst} "
+            f"than numpygpt's, by {errors[worst]:.0e} of its size: does a file change what another "
+            "one uses?"
+        )
     return (
-        f"A GPT of your layers: its gradient, {own.size:,} numbers, and that of numpygpt's own "
-        f"layers\nare the same to {error:.0e} of the largest.\n"
+        f"A GPT of your layers: the gradients of its {models[1].num_parameters():,} numbers are "
+        f"those of numpygpt's own layers, to {errors[worst]:.0e}\nof their size.\n"
     )
+
+
+def _relative_error(own: Array, package: Array) -> float:
+    error = np.linalg.norm(own - package) / np.linalg.norm(package)
+    return float(error) if np.isfinite(error) else np.inf
 
 
 def seconds_a_step(model: OwnGPT, text: Text, encoding: tiktoken.Encoding) -> float:
