@@ -407,7 +407,7 @@ def test_watching_checks_what_is_saved(
     solve(tmp_path)
     broken = solved("linear").replace("dx = dy", "dx = = dy")
     steps = [("linear.py", broken), ("linear.py", None), ("linear.py", solved("linear"))]
-    monkeypatch.setattr(command.time, "sleep", saves(tmp_path, *steps))
+    monkeypatch.setattr(command, "sleep", saves(tmp_path, *steps))
     code, said = run("linear", "--watch")
     assert code == 0
     assert re.findall(r"^(?:done|next|wrong) ", said, re.MULTILINE) == ["next ", "wrong ", "done "]
@@ -418,7 +418,7 @@ def test_watching_checks_what_is_saved(
 
 def test_watching_ends_politely(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     solve(tmp_path)
-    monkeypatch.setattr(command.time, "sleep", saves(tmp_path, ("other.txt", "")))
+    monkeypatch.setattr(command, "sleep", saves(tmp_path, ("other.txt", "")))
     code, said = run("--watch")
     assert code == 1 and said.endswith("end with Ctrl-C\n\nno longer watching\n")
     assert said.count("next   linear") == 1

@@ -2,10 +2,10 @@
 
 import shlex
 import textwrap
-import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from time import sleep
 
 from numpygpt.practice.check import DONE, TO_DO, Result, check
 from numpygpt.practice.exercises import EXERCISES, find_folder, write_exercises
@@ -122,7 +122,7 @@ def _saves(folder: Path) -> Iterator[list[str]]:
     before = _stamps(folder)
     yield []
     while True:
-        time.sleep(POLL)
+        sleep(POLL)
         now = _stamps(folder)
         if changed := sorted(file for file, stamp in now.items() if before.get(file) != stamp):
             before = now
