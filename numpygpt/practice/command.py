@@ -52,6 +52,8 @@ def practice(
     steps : int, optional
         Of the training; without, as many as take a minute.
     """
+    if steps is not None and steps < 1:
+        raise ValueError(f"--steps: expected at least 1, got {steps}")
     where = find_folder(folder)
     names = [name] if name in EXERCISES else list(EXERCISES)
     if hint:

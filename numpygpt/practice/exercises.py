@@ -26,7 +26,7 @@ from numpygpt.layers import (
 SOLUTIONS = "numpygpt.practice.solutions"
 ANSWER = re.compile(r"^( *)# <answer>\n(.*?)^ *# </answer>\n", re.MULTILINE | re.DOTALL)
 HINTS = re.compile(r"\n\n# <hints>\n.*?# </hints>\n", re.DOTALL)
-TO_WRITE = 'raise NotImplementedError("yours to write")  # in place of this line\n'
+TO_WRITE = "raise NotImplementedError  # your lines come here, in place of this one\n"
 
 
 @dataclass(frozen=True)

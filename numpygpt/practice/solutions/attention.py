@@ -22,8 +22,9 @@ so you can think of a single one.
 Questions
 ---------
 1. o = P v is a product like Linear's x W. One number: o[t,d] = sum_s P[t,s] v[s,d]. In which o is
-   v[s,d], and with what factor? P[t,s]? So dv = ? and dP = ? Let the shapes say where the
-   transposes are.
+   v[s,d], and with what factor? P[t,s]? So dv = ? and dP = ? (P is square, so for dv the shapes do
+   not tell whether it is to be transposed: a mistake runs without an error. The indices tell: over
+   which of P's is summed?)
 2. Softmax, in one row t: what is the derivative of P[t,r] by S[t,s], first for r = s, then for
    another r? Both can be written with P alone (no exp); write them as one, with [r = s] for 1 where
    r = s and 0 elsewhere.
@@ -32,8 +33,7 @@ Questions
    row. What is it?
 4. Behind the mask P is exactly 0. Look at your dS there: does the mask need a line of its own?
 5. S[t,s] = sum_d q[t,d] k[s,d] / sqrt(D). In which S is q[t,d]? k[s,d]? One of dq and dk takes dS
-   as it is and the other transposed: which? (Both are (T, T) (T, D) -> (T, D), so here the shapes
-   do not tell, and a mistake runs without an error. The index does.) Where does sqrt(D) go?
+   as it is and the other transposed: which? (dS is square, too.) Where does sqrt(D) go?
 """
 
 import math
@@ -78,6 +78,7 @@ class Attention(Layer):
         q, k, v, P = self.take_saved()
         (do,) = split(dy, 1, self.n_head)  # (B, H, T, D)
         D = q.shape[-1]
+        # Yours: make dq, dk and dv, (B, H, T, D) each.
         # <answer>
         dv = P.swapaxes(-1, -2) @ do
         dP = do @ v.swapaxes(-1, -2)

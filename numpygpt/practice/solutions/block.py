@@ -49,6 +49,7 @@ class CausalSelfAttention(Layer):
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) -> (B, T, C)."""
+        # Yours: make dx.
         # <answer>
         dx = self.qkv.backward(self.core.backward(self.proj.backward(dy)))
         # </answer>
@@ -70,6 +71,7 @@ class FeedForward(Layer):
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) -> (B, T, C)."""
+        # Yours: make dx.
         # <answer>
         dx = self.fc.backward(self.gelu.backward(self.proj.backward(dy)))
         # </answer>
@@ -94,6 +96,7 @@ class Block(Layer):
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) -> (B, T, C)."""
+        # Yours: make dx.
         # <answer>
         branch = self.feedforward.backward(self.dropout2.backward(dy))
         dx1 = dy + self.norm2.backward(branch)

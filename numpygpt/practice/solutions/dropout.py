@@ -46,6 +46,7 @@ class Dropout(Layer):
         (keep,) = self.take_saved()
         if keep is None:
             return dy
+        # Yours: make dx.
         # <answer>
         dx: Array = dy * keep / (1 - self.p)
         # </answer>

@@ -38,6 +38,7 @@ class Embedding(Layer):
         """(..., C); adds to the gradient of W."""
         (ids,) = self.take_saved()  # (N,)
         dy_rows = dy.reshape(len(ids), -1)  # (N, C)
+        # Yours: add to self.W.grad (V, C).
         # <answer>
         dW = self.W.grad
         for v, row in zip(ids.tolist(), dy_rows, strict=True):

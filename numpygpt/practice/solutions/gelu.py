@@ -43,6 +43,7 @@ class GELU(Layer):
     def backward(self, dy: Array) -> Array:
         """Of x's shape -> of x's shape."""
         x, s = self.take_saved()
+        # Yours: make dx.
         # <answer>
         du = K * (1 + 3 * A * x * x)
         dx: Array = dy * (s + x * 2 * s * (1 - s) * du)

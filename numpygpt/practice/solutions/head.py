@@ -62,6 +62,7 @@ class Head(Layer):
         """The derivative by x, (..., C); adds to the gradient of W."""
         x, p, ids, shape = self.take_saved()  # (N, C), (N, V), (N,), and the x that came
         N = len(ids)
+        # Yours: add to self.W.grad (V, C), and make dx (N, C).
         # <answer>
         dz = p.copy()
         dz[np.arange(N), ids] -= 1

@@ -60,6 +60,7 @@ class LayerNorm(Layer):
         """(..., C) -> (..., C); adds to the gradients of gain and bias."""
         x_hat, rstd = self.take_saved()  # (N, C), (N, 1)
         dy_rows = dy.reshape(x_hat.shape)  # (N, C)
+        # Yours: add to self.gain.grad and self.bias.grad, (C,) each, and make dx (N, C).
         # <answer>
         self.gain.grad += (dy_rows * x_hat).sum(axis=0)
         self.bias.grad += dy_rows.sum(axis=0)

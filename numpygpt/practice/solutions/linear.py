@@ -55,6 +55,7 @@ class Linear(Layer):
         (x,) = self.take_saved()  # (N, I): what forward saved, in that order
         I, O = self.W.shape
         dy_rows = dy.reshape(-1, O)  # (N, O)
+        # Yours: add to self.W.grad (I, O) and self.b.grad (O,), and make dx (N, I).
         # <answer>
         self.W.grad += x.T @ dy_rows
         self.b.grad += dy_rows.sum(axis=0)
