@@ -6,7 +6,7 @@ of its random numbers stay as they are. `Loss` makes a layer of a model's loss.
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -91,15 +91,18 @@ class Subject:
             )
         return y
 
-    def backward(self, dy: Array) -> dict[str, Array]:
-        """Half of what two passes give: the derivatives by `arrays`, by name."""
+    def backward(self, dy: Array, passes: int = 2, memory: float = np.nan) -> dict[str, Array]:
+        """Half of what two passes give: the derivatives by `arrays`, by name.
+
+        `memory` is what the memory of the gradients holds before.
+        """
         parameters = dict(self.layer.named_parameters())
         for p in parameters.values():
-            p.grad[...] = np.nan
-        self.layer.zero_grad()  # now the memory of the next gradients holds NaN
+            p.grad[...] = memory
+        self.layer.zero_grad()  # the memory of the next gradients still holds it
         gradients = {"x": np.zeros_like(self.x)} if "x" in self.arrays else {}
         y = self.forward()
-        for _ in range(2):
+        for _ in range(passes):
             if not np.array_equal(self.forward(), y, equal_nan=True):
                 raise ValueError(
                     f"{self.name}.forward: expected the same y for the same x, got another; if it "
@@ -114,7 +117,7 @@ class Subject:
                 gradients["x"] += self._expect_dx(dx)
         gradients |= {name: p.grad for name, p in parameters.items()}
         for gradient in gradients.values():
-            gradient /= 2
+            gradient /= passes
         return gradients
 
     def _expect_dx(self, dx: Any) -> Array:
@@ -152,6 +155,28 @@ def expect_layer(layer: Any) -> None:
     for method in ("forward", "backward"):
         if not callable(getattr(layer, method, None)):
             raise TypeError(f"{type(layer).__name__}: expected forward and backward, no {method}")
+    found = {id(p) for _, p in layer.named_parameters()}
+    for one in layer.layers():
+        for name, value in (vars(type(one)) | vars(one)).items():
+            if name not in ("_flat", "_saved") and any(id(p) not in found for p in _held(value)):
+                raise TypeError(
+                    f"{type(one).__name__}: the attribute {name!r} has a Parameter where none is "
+                    "looked for; expected parameters, and layers, that are set in __init__ as "
+                    "attributes of the layer, or in lists, tuples and dicts"
+                )
+
+
+def _held(value: Any, depth: int = 4) -> Iterator[Parameter]:
+    """The parameters in an object, and in those that it holds."""
+    if isinstance(value, Parameter):
+        yield value
+    elif depth and not callable(value):
+        inside = value.values() if isinstance(value, dict) else value
+        if not isinstance(inside, Iterable) or isinstance(inside, str | bytes | np.ndarray):
+            inside = vars(value).values() if hasattr(value, "__dict__") else ()
+        if not isinstance(inside, Iterator):  # which would be used up
+            for one in inside:
+                yield from _held(one, depth - 1)
 
 
 def as_numbers(name: str, value: npt.ArrayLike) -> Array:

@@ -58,7 +58,7 @@ class Layer:
 
     def children(self) -> list[tuple[str, "Parameter | Layer"]]:
         """Every parameter and layer that is an attribute, or in a list, tuple or dict, by name."""
-        return _find(vars(self), "")
+        return list(_find(vars(self), ""))
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
         """This layer and all inside it, with what their names begin with: "blocks.0.norm1."."""
@@ -180,12 +180,10 @@ class Layer:
             )
 
 
-def _find(values: Any, prefix: str) -> list[tuple[str, Parameter | Layer]]:
+def _find(values: Any, prefix: str) -> Iterator[tuple[str, Parameter | Layer]]:
     """The parameters and layers in a dict, list or tuple, and in those that it holds, by path."""
-    found: list[tuple[str, Parameter | Layer]] = []
     for key, value in values.items() if isinstance(values, dict) else enumerate(values):
         if isinstance(value, (Parameter, Layer)):
-            found.append((f"{prefix}{key}", value))
+            yield f"{prefix}{key}", value
         elif isinstance(value, (dict, list, tuple)):
-            found += _find(value, f"{prefix}{key}.")
-    return found
+            yield from _find(value, f"{prefix}{key}.")

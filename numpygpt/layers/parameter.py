@@ -33,8 +33,12 @@ class Parameter:
     """
 
     data: Array
+    __array_ufunc__ = None  # x @ W without .data is an error that names Parameter
 
     def __init__(self, *shape: int, mean: float = 0.0, std: float = 0.0) -> None:
+        if not all(isinstance(n, (int, np.integer)) for n in shape):
+            came = ", ".join(type(n).__name__ for n in shape)
+            raise TypeError(f"Parameter: expected its sizes, as in Parameter(3, 4), got {came}")
         self.shape = shape
         self.size = math.prod(shape)
         self.mean, self.std = mean, std
@@ -44,8 +48,8 @@ class Parameter:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):  # called only for what is not there
-            if name != "data":
-                raise AttributeError(f"Parameter has no {name}")
+            if name not in ("data", "grad"):
+                raise AttributeError(f"Parameter has no {name}; its array is its data")
             remedy = "call initialize() on the layer or model that it belongs to"
             raise AttributeError(f"Parameter of shape {self.shape} has no values yet: {remedy}")
 

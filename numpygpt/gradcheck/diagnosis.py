@@ -1,0 +1,150 @@
+"""What is wrong: the evidence for each array that failed, and the known bugs that do the same."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from numpygpt.gradcheck.bugs import BUGS, Bug, known, planted
+from numpygpt.gradcheck.evidence import ABOUT_ALL, Wrong, leftovers
+from numpygpt.gradcheck.patterns import ABOUT_AXES
+from numpygpt.gradcheck.report import Row
+from numpygpt.gradcheck.subject import Subject
+from numpygpt.layers.base import Array, Layer
+
+QUESTIONS = (*ABOUT_ALL, *ABOUT_AXES)
+CLOSE, CLOSE_BY_DIFFERENCES = 1e-9, 1e-7
+Gradients = dict[str, Array]
+
+
+def diagnose(
+    real: Subject, like: Layer, dy: Array, rows: list[Row], scales: Mapping[str, float]
+) -> list[Row]:
+    """The rows of a report, with evidence for those that failed.
+
+    Known bugs are those of `like`, and of what it is made of. `scales` is what each array's errors
+    are relative to.
+    """
+    close = {row.name: _close(row, scales[row.name]) for row in rows}
+    bugs = _bugs_that_explain(real, like, dy, rows, close)
+    all_wrong = _all_wrong(real, dy, rows, close)
+    return [
+        row
+        if row.passed
+        else replace(row, evidence=(*row.evidence, *bugs[row.name], *_lines(all_wrong[row.name])))
+        for row in rows
+    ]
+
+
+def _lines(w: Wrong) -> list[str]:
+    """What is consistent with the error."""
+    seen = w.seen
+    if not np.isfinite(w.backward[seen]).all():
+        line = leftovers(w)
+        return [line] if line else []
+    return [line for question in QUESTIONS if (line := question(w)) is not None]
+
+
+def _close(row: Row, scale: float) -> float:
+    """How near two numbers are that count as the same, in this array."""
+    assert row.backward is not None and row.forward is not None
+    error = abs(row.backward - row.forward)
+    largest = float(error[np.isfinite(error)].max(initial=0))
+    close = (CLOSE_BY_DIFFERENCES if row.complex_step is None else CLOSE) * scale
+    return close if row.passed or not largest else min(close, 1e-3 * largest)
+
+
+def _all_wrong(
+    real: Subject, dy: Array, rows: Sequence[Row], close: Mapping[str, float]
+) -> dict[str, Wrong]:
+    """What is known of each array that failed."""
+    one_pass = _copied(real.backward(dy, passes=1))
+    refilled = _copied(real.backward(dy, memory=1.0))
+    vectors = {name: array for name, array in real.arrays.items() if array.ndim == 1}
+    vectors.pop("x", None)
+    found = {}
+    for row in rows:
+        if not row.passed and row.backward is not None and row.forward is not None:
+            found[row.name] = Wrong(
+                row.name,
+                row.backward,
+                row.forward,
+                close[row.name],
+                one_pass[row.name],
+                refilled[row.name],
+                real.arrays[row.name],
+                real.x,
+                dy,
+                vectors,
+                _sizes(real, dy),
+            )
+    return found
+
+
+def _copied(gradients: Gradients) -> Gradients:
+    return {name: array.copy() for name, array in gradients.items()}
+
+
+def _sizes(real: Subject, dy: Array) -> dict[int, list[str]]:
+    """What the layer has how many of."""
+    counted = [(size, f"axis {i} of x") for i, size in enumerate(real.x.shape)]
+    counted += [(size, f"axis {i} of dy") for i, size in enumerate(dy.shape)]
+    if real.x.ndim > 2:
+        counted.append((real.x.size // max(real.x.shape[-1], 1), "the rows of x"))
+    for one in real.layer.layers():
+        for name, value in vars(one).items():
+            if type(value) is int:
+                counted.append((value, name))
+                if value and real.x.ndim and real.x.shape[-1] % value == 0:
+                    counted.append((real.x.shape[-1] // value, f"the last axis of x / {name}"))
+    sizes: dict[int, list[str]] = {}
+    for size, name in counted:
+        if name not in sizes.setdefault(size, []):
+            sizes[size].append(name)
+    return sizes
+
+
+# -- known bugs -----------------------------------------------------------------------------------
+
+
+def _bugs_that_explain(
+    real: Subject, like: Layer, dy: Array, rows: Sequence[Row], close: Mapping[str, float]
+) -> dict[str, list[str]]:
+    """For each array that failed, the known bugs that make the same of it.
+
+    A bug that would make something else of an array that passed is none of them.
+    """
+    names: dict[str, list[str]] = {row.name: [] for row in rows}
+    for bug, gradients in _with_bugs(real, like, dy):
+        if gradients.keys() != names.keys():
+            continue
+        same = {row.name: _same(row, gradients[row.name], close[row.name]) for row in rows}
+        if all(same[row.name] for row in rows if row.passed):
+            for row in rows:
+                if not row.passed and same[row.name]:
+                    names[row.name].append(f"a known bug, {bug}")
+    return names
+
+
+def _with_bugs(real: Subject, like: Layer, dy: Array) -> Iterator[tuple[Bug, Gradients]]:
+    """What each known bug makes of the gradients."""
+    layers = known(like)
+    for bug in BUGS:
+        if bug.layer not in layers:
+            continue
+        try:
+            subject = Subject(planted(like, bug), real.x, np.float64)
+            for name, array in real.arrays.items():
+                subject.arrays[name][...] = array
+            yield bug, subject.backward(dy)
+        except Exception:  # a reader's layer may be changed beyond what the bug can be planted in
+            continue
+
+
+def _same(row: Row, gradient: Any, close: float) -> bool:
+    """Whether a bug's gradient is the row's."""
+    if row.backward is None or row.entries is None or gradient.shape != row.backward.shape:
+        return False
+    a, b = row.backward.flat[row.entries], gradient.flat[row.entries]
+    return bool((abs(a - b)[~(np.isnan(a) & np.isnan(b))] <= close).all())
