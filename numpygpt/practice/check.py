@@ -16,6 +16,7 @@ from numpygpt.gradcheck import check_layer
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.practice.cases import case
 from numpygpt.practice.exercises import SOLUTIONS
+from numpygpt.practice.explain import explained
 from numpygpt.practice.reader import Mistake, ToDo, load, told
 
 DONE, TO_DO, WRONG = "done", "to do", "wrong"
@@ -67,6 +68,6 @@ def _compare(module: ModuleType, name: str) -> str:
 
 def _differentiate(module: ModuleType, name: str) -> str:
     """The report of the check, if it failed."""
-    layer, x, _, dy, entries = case(module, name)
-    report = check_layer(layer, x, dy=dy, entries=entries)
-    return "" if report.passed else str(report)
+    layer, x, like, dy, entries = case(module, name)
+    report = check_layer(layer, x, dy=dy, entries=entries, like=like)
+    return "" if report.passed else explained(name, report)

@@ -25,7 +25,7 @@ from numpygpt.training.folder import new_folder
 from numpygpt.training.loop import TrainConfig
 from numpygpt.training.run import Run, trainer_of
 
-SECONDS, LEAST_STEPS = 60.0, 40
+SECONDS, LEAST_STEPS = 60.0, 150  # fewer steps make no sentences
 SAME = 1e-9
 SHAPE: dict[str, Any] = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}
 
