@@ -39,8 +39,10 @@ def check(folder: Path, name: str) -> Result:
             text = _compare(module, name) or _differentiate(module, name)
         return Result(name, WRONG if text else DONE, text)
     except ToDo as first:
-        what = f"{folder / str(first)}.py has a backward to be written"
-        return Result(name, TO_DO, what if str(first) == name else f"{what} first")
+        what = f"its backward is to be written, in {folder / name}.py"
+        if str(first) != name:
+            what = f"first comes the backward of {folder / str(first)}.py, which it uses"
+        return Result(name, TO_DO, what)
     except (Mistake, TypeError, ValueError) as error:  # the last two: what check_layer cannot check
         return Result(name, WRONG, str(error))
 

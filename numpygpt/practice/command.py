@@ -23,11 +23,9 @@ def start(folder: Path) -> None:
         print(f"written to {folder}: {', '.join(written)}")
     if kept:
         print(f"kept as they are: {', '.join(kept)}")
-    first = next(iter(EXERCISES))
-    print(
-        f"\nBegin with {folder / first}.py: read its questions, and write its backward. Then\n"
-        f"    {command(folder)}\nsays whether it is right, and what comes next."
-    )
+    if not kept:
+        print(f"\nBegin with {folder / written[0]}: read its questions, and write its backward.")
+    print(f"How far you are, and what comes next, says\n    {command(folder)}")
 
 
 def practice(
@@ -88,9 +86,11 @@ def _line(folder: Path, result: Result) -> str:
     """How an exercise stands."""
     if result.status == DONE:
         return f"done   {result.name}"
+    hints = f"hints: {command(folder, f'{result.name} --hint')}"
     if result.status == TO_DO:
-        return f"next   {result.name}: {result.text} ({command(folder, f'{result.name} --hint')})"
-    return f"wrong  {result.name}\n{textwrap.indent(result.text, '       ')}"
+        return f"next   {result.name}: {result.text}\n       {hints}"
+    said = textwrap.indent(f"{result.text}\n{hints}", "       ")
+    return f"wrong  {result.name}\n{said}"
 
 
 def _hint(folder: Path, name: str | None, names: Sequence[str]) -> bool:
