@@ -56,6 +56,8 @@ class OwnGPT(GPT):
         own = dict(self.named_parameters())
         self.twin = GPT(config, rng=None)
         shared = {id(p): own[name] for name, p in self.twin.named_parameters()}
+        for name, p in self.twin.named_parameters():
+            own[name].mean, own[name].std = p.mean, p.std
         for layer in self.twin.layers():
             for name, child in layer.children():
                 if isinstance(child, Parameter):

@@ -99,8 +99,9 @@ def seconds_a_step(model: OwnGPT, text: Text, encoding: tiktoken.Encoding) -> fl
 
 
 def runs(folder: Path) -> list[Path]:
-    """The trained models in the folder."""
-    return sorted(folder.glob("run-*/checkpoint.npz"))
+    """The trained models in the folder, the newest last."""
+    found = folder.glob("run-*/checkpoint.npz")
+    return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def free(folder: Path) -> Path:

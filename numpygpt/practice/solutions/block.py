@@ -41,7 +41,7 @@ class CausalSelfAttention(Layer):
         C = config.n_embd
         self.qkv = Linear(C, 3 * C)
         self.core = Attention(config.n_head)
-        self.proj = Linear(C, C, std=config.proj_std)
+        self.proj = Linear(C, C)
 
     def forward(self, x: Array) -> Array:
         """(B, T, C) -> (B, T, C)."""
@@ -63,7 +63,7 @@ class FeedForward(Layer):
         C = config.n_embd
         self.fc = Linear(C, 4 * C)
         self.gelu = GELU()
-        self.proj = Linear(4 * C, C, std=config.proj_std)
+        self.proj = Linear(4 * C, C)
 
     def forward(self, x: Array) -> Array:
         """(B, T, C) -> (B, T, C)."""

@@ -25,8 +25,8 @@ from numpygpt.layers.parameter import Array
 class Embedding(Layer):
     """A table of rows, looked up by number."""
 
-    def __init__(self, n_rows: int, n_embd: int, std: float = 0.02) -> None:
-        self.W = Parameter(n_rows, n_embd, std=std)
+    def __init__(self, n_rows: int, n_embd: int) -> None:
+        self.W = Parameter(n_rows, n_embd, std=0.02)
 
     def forward(self, ids: Array) -> Array:
         """(...) whole numbers -> (..., C)."""

@@ -36,10 +36,10 @@ from numpygpt.layers.parameter import Array
 
 
 class Linear(Layer):
-    """y = x W + b; W starts as N(0, std^2), b as zeros."""
+    """y = x W + b."""
 
-    def __init__(self, n_in: int, n_out: int, std: float = 0.02) -> None:
-        self.W = Parameter(n_in, n_out, std=std)  # self.W.data are its numbers, self.W.grad is dW
+    def __init__(self, n_in: int, n_out: int) -> None:
+        self.W = Parameter(n_in, n_out, std=0.02)  # its numbers are self.W.data, dW is self.W.grad
         self.b = Parameter(n_out)
 
     def forward(self, x: Array) -> Array:
