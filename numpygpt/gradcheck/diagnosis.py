@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from numpygpt.gradcheck.bugs import BUGS, Bug, known, planted
 from numpygpt.gradcheck.evidence import ABOUT_ALL, Wrong, leftovers
-from numpygpt.gradcheck.patterns import ABOUT_AXES
+from numpygpt.gradcheck.patterns import ABOUT_AXES, wrong_part
 from numpygpt.gradcheck.report import Row
 from numpygpt.gradcheck.subject import Subject
 from numpygpt.layers.base import Array, Layer
@@ -43,6 +44,18 @@ def _lines(w: Wrong) -> list[str]:
     if not np.isfinite(w.backward[seen]).all():
         line = leftovers(w)
         return [line] if line else []
+    if not (abs(w.error[seen]) > w.close).any():
+        return []  # it is the forward's numbers that are not finite
+    part = wrong_part(w)
+    if part is None:
+        return _answers(w)
+    where, within = part
+    inside = _answers(within)
+    about = " There: " + "; or: ".join(inside) if inside else ""
+    return [*([] if inside else _answers(w)), f"an error in {where} alone.{about}"]
+
+
+def _answers(w: Wrong) -> list[str]:
     return [line for question in QUESTIONS if (line := question(w)) is not None]
 
 
@@ -61,8 +74,10 @@ def _all_wrong(
     """What is known of each array that failed."""
     one_pass = _copied(real.backward(dy, passes=1))
     refilled = _copied(real.backward(dy, memory=1.0))
+    y = real.forward()
     vectors = {name: array for name, array in real.arrays.items() if array.ndim == 1}
     vectors.pop("x", None)
+    forwards = {row.name: row.forward for row in rows if row.forward is not None}
     found = {}
     for row in rows:
         if not row.passed and row.backward is not None and row.forward is not None:
@@ -73,13 +88,21 @@ def _all_wrong(
                 close[row.name],
                 one_pass[row.name],
                 refilled[row.name],
+                partial(_given, real, row.name),
                 real.arrays[row.name],
                 real.x,
+                y,
                 dy,
+                {name: array for name, array in forwards.items() if name != row.name},
                 vectors,
                 _sizes(real, dy),
             )
     return found
+
+
+def _given(real: Subject, name: str, dy: Array) -> Array:
+    """What backward says of one array, for a dy."""
+    return real.backward(dy)[name].copy()
 
 
 def _copied(gradients: Gradients) -> Gradients:
@@ -88,16 +111,18 @@ def _copied(gradients: Gradients) -> Gradients:
 
 def _sizes(real: Subject, dy: Array) -> dict[int, list[str]]:
     """What the layer has how many of."""
-    counted = [(size, f"axis {i} of x") for i, size in enumerate(real.x.shape)]
-    counted += [(size, f"axis {i} of dy") for i, size in enumerate(dy.shape)]
+    counted = [(size, f"the size of axis {i} of x") for i, size in enumerate(real.x.shape)]
+    counted += [(size, f"the size of axis {i} of dy") for i, size in enumerate(dy.shape)]
     if real.x.ndim > 2:
-        counted.append((real.x.size // max(real.x.shape[-1], 1), "the rows of x"))
+        counted.append((real.x.size // max(real.x.shape[-1], 1), "the number of rows of x"))
     for one in real.layer.layers():
         for name, value in vars(one).items():
             if type(value) is int:
                 counted.append((value, name))
                 if value and real.x.ndim and real.x.shape[-1] % value == 0:
-                    counted.append((real.x.shape[-1] // value, f"the last axis of x / {name}"))
+                    counted.append(
+                        (real.x.shape[-1] // value, f"the size of x's last axis / {name}")
+                    )
     sizes: dict[int, list[str]] = {}
     for size, name in counted:
         if name not in sizes.setdefault(size, []):

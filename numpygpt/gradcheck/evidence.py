@@ -16,7 +16,7 @@ import numpy as np
 
 from numpygpt.layers.parameter import Array
 
-FEWEST = 4  # entries, not 0, that a line must explain beyond the numbers it may choose
+FEWEST = 3  # entries, not 0, that a line must explain beyond the numbers that it may choose
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,16 @@ class Wrong:
         How near two numbers are that count as the same.
     one_pass, refilled : array
         What backward says after a single pass; and again after two, over other leftovers.
-    theta, x, dy : array
-        The array itself, the input, and the derivative by the output.
+    given : callable
+        What backward says if it gets another dy.
+    theta, x, y, dy : array
+        The array itself, the input, the output, and the derivative by it.
+    others : dict of str to array
+        What the forward says of the layer's other arrays.
     vectors : dict of str to array
         The layer's parameters that have one axis.
     sizes : dict of int to list of str
-        What the numbers count: {10: ["the rows of x"]}.
+        What the layer has how many of: {10: ["the number of rows of x"]}.
     """
 
     name: str
@@ -47,9 +51,12 @@ class Wrong:
     close: float
     one_pass: Array
     refilled: Array
+    given: Callable[[Array], Array]
     theta: Array
     x: Array
+    y: Array
     dy: Array
+    others: Mapping[str, Array] = field(default_factory=dict)
     vectors: Mapping[str, Array] = field(default_factory=dict)
     sizes: Mapping[int, list[str]] = field(default_factory=dict)
 
@@ -90,15 +97,15 @@ def not_used(w: Wrong) -> str | None:
     """t = 0, for all entries."""
     if not w.zero(w.forward[w.seen]):
         return None
-    return f"the forward's derivative is 0 everywhere: y does not depend on {w.name} at all"
+    return "the forward's derivative is 0 everywhere: y does not depend on these numbers"
 
 
 def factor(w: Wrong) -> str | None:
     """c = f t, with f = sum(c t) / sum(t t)."""
     c, t = w.backward[w.seen], w.forward[w.seen]
     f = float((c * t).sum() / (t * t).sum())
-    if f == 0 or not w.same(w.backward, f * w.forward):
-        return None
+    if f == 0 or not w.same(w.backward, f * w.forward) or w.same(w.one_pass, w.forward):
+        return None  # the last: of two passes one counts, which is right
     named = number_as_text(f, w.sizes)
     if f == -1:
         return "backward is -1 times the forward's derivative everywhere: the sign"
@@ -107,20 +114,23 @@ def factor(w: Wrong) -> str | None:
 
 def number_as_text(f: float, sizes: Mapping[int, list[str]]) -> str:
     """What f is, if it is n, 1/n, sqrt(n) or 1/sqrt(n), and what the layer has n of."""
-    forms = (
-        ("{}", lambda f: f),
-        ("1/{}", lambda f: 1 / f),
-        ("sqrt({})", lambda f: f * f),
-        ("1/sqrt({})", lambda f: 1 / (f * f)),
-    )
-    for form, inverse in forms:
-        n = inverse(abs(f))
+    size = abs(f)
+    forms = {"{}": size, "1/{}": 1 / size, "sqrt({})": size**2, "1/sqrt({})": 1 / size**2}
+    for form, n in forms.items():
         if 2 <= round(n) <= 100_000 and math.isclose(n, round(n), rel_tol=1e-8):
-            text = ("-" if f < 0 else "") + form.format(round(n))
+            text = "" if form == "{}" else ", " + "-" * (f < 0) + form.format(round(n))
             named = " or ".join(sizes.get(round(n), []))
-            text = "" if form == "{}" else f", {text}"
             return text + (f", and {round(n)} is {named}" if named else "")
     return ""
+
+
+def of_another_array(w: Wrong) -> str | None:
+    """c is the t of another array."""
+    for name, other in w.others.items():
+        seen = other.shape == w.backward.shape and np.isfinite(other[w.seen]).all()
+        if seen and w.same(w.backward, other):
+            return f"this is the derivative by {name}: are they in each other's place?"
+    return None
 
 
 def one_pass_only(w: Wrong) -> str | None:
@@ -165,6 +175,7 @@ ABOUT_ALL: tuple[Question, ...] = (
     all_zero,
     not_used,
     factor,
+    of_another_array,
     one_pass_only,
     leftovers,
     repeated_ids,

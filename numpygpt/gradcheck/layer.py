@@ -86,6 +86,7 @@ def check_layer(
         raise ValueError(f"{real.name}: nothing to check: no parameters, and x is whole numbers")
     if entries is not None and entries < 1:
         raise ValueError(f"check_layer: expected entries of at least 1, got {entries}")
+    _expect_like(layer, like)
     if not own_parameters:
         draw_parameters(real.layer, rng)
     exact = Subject(real.layer, real.x, np.complex128) if complex_step else None
@@ -121,11 +122,10 @@ def _compared(
     )
     backward, notes = claimed.flat[which], []
     scale = max(_largest(found[0]), RESOLVED * size / unit)
-    doubtful = abs(found[0] - backward) > TOLERANCE * scale
     unlike = ~(abs(found[-1] - found[0]) <= UNLIKE * scale) & np.isfinite(found[0])
-    if len(found) > 1:
-        doubtful &= unlike
+    doubtful = unlike if len(found) > 1 else abs(found[0] - backward) > TOLERANCE * scale
     if doubtful.any():
+        doubtful = doubtful.copy()
         doubtful[doubtful] = at_kinks(
             real, name, which[doubtful], backward[doubtful], dy, STEP * unit
         )
@@ -141,6 +141,16 @@ def _compared(
     return replace(
         row, backward=claimed, forward=forward, entries=which, evidence=tuple(notes)
     ), scale
+
+
+def _expect_like(layer: Layer, like: Layer | None) -> None:
+    """Raise if the one to compare with has other parameters."""
+    ours = {name: p.shape for name, p in layer.named_parameters()}
+    theirs = ours if like is None else {name: p.shape for name, p in like.named_parameters()}
+    if ours != theirs:
+        raise ValueError(
+            f"check_layer: like: expected parameters {ours} as {type(layer).__name__}, got {theirs}"
+        )
 
 
 def _largest(found: Array) -> float:

@@ -3,6 +3,7 @@
 As in `evidence`: c is what backward claims, t the forward's derivative, e = c - t.
 """
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpygpt.gradcheck.evidence import FEWEST, Question, Wrong
 from numpygpt.layers.parameter import Array
 
 Axes = tuple[int, ...]
+FEW = 5  # entries that a part must have, and the rest
 
 
 def axes_exchanged(w: Wrong) -> str | None:
@@ -32,7 +34,7 @@ def axes_exchanged(w: Wrong) -> str | None:
 
 
 def axis_moved(w: Wrong) -> str | None:
-    """c[n - 1 - i] = t[i], or c[i + s] = t[i]."""
+    """c[n - 1 - i] = t[i], or c[i + s] = t[i], which may go round the end."""
     for axis, size in enumerate(w.backward.shape):
         if size < 2:
             continue
@@ -41,12 +43,14 @@ def axis_moved(w: Wrong) -> str | None:
         for shift in sorted(range(1 - size, size), key=abs):
             back = np.roll(w.backward, -shift, axis)
             if shift and w.same(back, w.forward):
-                return f"axis {axis} is shifted by {shift}, round its end"
+                halves = ": are two halves in each other's place?" if 2 * abs(shift) == size else ""
+                return f"axis {axis} is shifted by {shift}, round its end{halves}"
             edge = np.arange(size) >= size - shift if shift > 0 else np.arange(size) < -shift
-            cells = np.broadcast_to(np.expand_dims(edge, _others(back.ndim, axis)), back.shape)
+            cells = np.expand_dims(edge, _others(back.ndim, axis))
             kept = np.where(cells, w.forward, back)
-            if size > 2 * abs(shift) and not back[cells].any() and w.same(kept, w.forward):
-                return f"axis {axis} is shifted by {shift}, and 0 where it ends"
+            within = replace(w, forward=np.where(cells, np.nan, w.forward))
+            if size > 2 * abs(shift) and within.same(kept, w.forward):
+                return f"axis {axis} is shifted by {shift}, but for its end"
     return None
 
 
@@ -89,7 +93,7 @@ def term_along_something(w: Wrong) -> str | None:
 def factor_of_some_indices(w: Wrong) -> str | None:
     """c = f t, where f depends on one index only, or on the row only."""
     ndim = w.backward.ndim
-    kept = [(axis,) for axis in range(ndim)]
+    kept: list[Axes] = [(axis,) for axis in range(ndim)]
     if ndim > 2:
         kept.append(tuple(range(ndim - 1)))
     for axes in kept:
@@ -100,6 +104,56 @@ def factor_of_some_indices(w: Wrong) -> str | None:
         named = _vector_named(w, f, axes)
         return f"backward is the forward's derivative times a factor {what}{named}"
     return None
+
+
+def dy_not_as_it_came(w: Wrong) -> str | None:
+    """c is right for another dy: of reversed order, or times a factor that the layer has."""
+    if not w.dy.ndim:
+        return None
+    rows = w.dy.reshape(-1, w.dy.shape[-1])
+    turned = {"its rows in reversed order": rows[::-1].reshape(w.dy.shape)}
+    for axis in range(w.dy.ndim):
+        turned[f"axis {axis} reversed"] = np.flip(w.dy, axis)
+    for name, p in w.vectors.items():
+        if p.shape == w.dy.shape[-1:]:
+            turned[f"a factor {name}, which is forgotten"] = w.dy * p
+            turned[f"a factor 1/{name}: {name} is one too many"] = w.dy / p
+    for what, dy in turned.items():
+        if w.same(w.given(dy), w.forward):
+            return f"a dy that should have {what}: for such a dy backward is right"
+    return None
+
+
+def wrong_part(w: Wrong) -> tuple[str, Wrong] | None:
+    """Where on an axis the error is, if all the rest is right; and that part as an array."""
+    bad = w.seen & ~(abs(w.error) <= w.close)
+    some = bad | w.seen & (abs(w.forward) > w.close)
+    for axis, size in enumerate(w.backward.shape):
+        at = np.flatnonzero(bad.any(_others(bad.ndim, axis)))
+        first, last = int(at[0]), int(at[-1])
+        inside = np.zeros(size, bool)
+        inside[first : last + 1] = True
+        there, outside = some.compress(inside, axis).sum(), some.compress(~inside, axis).sum()
+        if len(at) == last - first + 1 and outside >= FEW and bad.sum() >= max(FEW, 0.8 * there):
+            where = f"{first} of" if first == last else f"{first} to {last} of"
+            return f"{where} axis {axis}", _part(w, axis, slice(first, last + 1))
+    return None
+
+
+def _part(w: Wrong, axis: int, part: slice) -> Wrong:
+    at = (slice(None),) * axis + (part,)
+    return replace(
+        w,
+        backward=w.backward[at],
+        forward=w.forward[at],
+        one_pass=w.one_pass[at],
+        refilled=w.refilled[at],
+        given=lambda dy: w.given(dy)[at],
+        theta=w.theta[at],
+        x=w.x[at] if w.name == "x" else w.x,
+        others={},
+        vectors={name: p for name, p in w.vectors.items() if w.name != "x"},
+    )
 
 
 def _others(ndim: int, axis: int) -> Axes:
@@ -128,7 +182,8 @@ def _fit(w: Wrong, a: Array, b: Array, kept: Axes) -> Array | None:
     bottom = np.bincount(group[seen], (b * b)[seen], n)
     k = np.divide(top, bottom, out=np.full(n, np.nan), where=bottom > 0)
     fitted = np.where(b == 0, 0, np.nan_to_num(k)[group] * b)
-    spare = int(seen.sum()) - int((bottom > 0).sum())
+    told = seen & (abs(fitted) > w.close)
+    spare = int(told.sum()) - len(np.unique(group[told]))
     return k if spare >= FEWEST and w.zero((a - fitted)[w.seen]) else None
 
 
@@ -148,7 +203,7 @@ def _multiple(w: Wrong, a: Array, b: Array, by_row: bool) -> float | None:
 
 def _known_terms(w: Wrong) -> list[tuple[str, Array]]:
     """What an error may be a multiple of."""
-    terms = [("dy", w.dy)]
+    terms = [("dy", w.dy), ("y", w.y)]
     if w.name != "x":
         terms.append((f"{w.name} itself", w.theta))
     if w.x.dtype.kind == "f":
@@ -190,4 +245,5 @@ ABOUT_AXES: tuple[Question, ...] = (
     term_without_an_index,
     term_along_something,
     factor_of_some_indices,
+    dy_not_as_it_came,
 )

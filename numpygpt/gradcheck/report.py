@@ -28,7 +28,7 @@ TOLERANCE, COMPLEX_TOLERANCE = 1e-7, 1e-12
 RESOLVED = 1e-2
 NOT_COMPLEX = (
     "by differences alone: the complex step finds something else, so that forward is another "
-    "formula for complex numbers (abs, conj, a comparison, memory of a real dtype?)"
+    "formula for complex numbers (abs, var, std, norm, a comparison, memory of a real dtype?)"
 )
 UNLIKE = 1e-6  # the oracles' distance at which they do not differentiate the same function
 
@@ -94,7 +94,7 @@ class Row:
             at = f" (at the {self.entries.size} entries checked)"
         if not self.evidence and np.isfinite([self.analytic, self.numeric]).all():
             return [f"consistent with no mistake that this check knows{at}"]
-        return [f"consistent with{at} {line}" for line in self.evidence]
+        return [f"consistent with{at}: {line}" for line in self.evidence]
 
 
 def kink_note(shape: tuple[int, ...], entries: Array) -> list[str]:
