@@ -420,7 +420,7 @@ def test_no_command_lists_them(run: Run) -> None:
         ("-x", "", "unrecognized arguments: -x"),
         ("--info", "", "unrecognized arguments: --info (did you mean info?)"),
         ("--verison", "", "unrecognized arguments: --verison (did you mean --version?)"),
-        ("--steps 3 train", "", "--steps comes after its command: numpygpt train or practice --steps ..."),
+        ("--steps 3 train", "", "comes after its command: numpygpt train or practice --steps ..."),
         ("--seed=3 info", "", "--seed comes after its command: numpygpt train or generate --seed"),
         ("train --stesp 3", "train", "unrecognized arguments: --stesp (did you mean --steps?)"),
         ("train --Stesp=3", "train", "unrecognized arguments: --Stesp=3 (did you mean --steps?)"),

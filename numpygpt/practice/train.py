@@ -56,7 +56,8 @@ def train(folder: Path, steps: int | None = None) -> None:
 
 def options(steps: int, text: Text) -> TrainConfig:
     """The defaults, for fewer steps."""
-    warmup, quarter = steps // 10, max(1, steps // 4)
+    warmup = min(TrainConfig().warmup, steps // 4)
+    quarter = max(1, steps // 4)
     return TrainConfig(steps, warmup=warmup, eval_every=quarter, windows=text.windows())
 
 
