@@ -248,6 +248,7 @@ MISTAKES = [
     (RETURN, "return [dx]", r"expected to get dx of x's shape .*, got \(1, 10, 21\)"),
     (RETURN, "return 'dx'", r"expected to get dx of x's shape .*, got \(\)"),
     (RETURN, RETURN.replace("dx", "(dx / 0)"), r"WRONG at \(.*not finite"),
+    ("y = rows", "y = 1 / np.zeros(5); y = rows", r"NameError: name 'np' is not defined"),
     (RETURN, RETURN.replace("dx", "(dx * 1j)"), r"dx of x's dtype float64, got complex128"),
     (RETURN, "self.take_saved()", r"Linear\.backward: nothing is saved.*\n.*linear\.py, line \d+"),
     (RETURN, "raise SystemExit(3)", r"SystemExit: 3\n +linear\.py, line \d+, in backward"),

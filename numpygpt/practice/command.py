@@ -10,7 +10,7 @@ from time import sleep
 from numpygpt.practice.check import DONE, TO_DO, Result, check
 from numpygpt.practice.exercises import EXERCISES, find_folder, write_exercises
 from numpygpt.practice.hints import next_hint
-from numpygpt.practice.reader import Mistake, reading
+from numpygpt.practice.reader import Mistake, ToDo, reading
 from numpygpt.practice.train import runs, train
 
 POLL = 0.3  # seconds between two looks at the files
@@ -156,5 +156,5 @@ def _finish(folder: Path, again: bool, steps: int | None) -> None:
     with reading(folder):
         try:
             train(folder, steps)
-        except Mistake as mistake:
-            raise ValueError(f"the training ended: {mistake}") from None
+        except (Mistake, ToDo) as error:
+            raise ValueError(f"the training ended: {error}") from None

@@ -98,11 +98,11 @@ def write_exercises(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def find_folder(given: str | None) -> Path:
-    """The folder that is meant: as given, or this one, if exercises are here, or `practice`."""
+    """The folder that is meant: as given, or this one, if most of them are here, or `practice`."""
     if given is not None:
         folder = Path(given)
     else:
-        here = all(Path(f"{name}.py").is_file() for name in EXERCISES)
+        here = sum(Path(f"{name}.py").is_file() for name in EXERCISES) > len(EXERCISES) / 2
         folder = Path() if here else Path("practice")
     if not folder.is_dir():
         what = "not a folder" if folder.exists() else "no such folder"
