@@ -15,12 +15,14 @@ from numpygpt import GPT
 from numpygpt.cli import main
 from numpygpt.cli.commands import SMALL
 from numpygpt.config import GPTConfig
+from numpygpt.gradcheck import Report, Row
 from numpygpt.layers import Parameter
 from numpygpt.layers.parameter import Array
 from numpygpt.practice import EXERCISES, command, exercise_text
 from numpygpt.practice import train as training
 from numpygpt.practice.check import DONE, TO_DO, WRONG, Result, check
 from numpygpt.practice.exercises import ANSWER, HINTS, SOLUTIONS, answers, solution_text
+from numpygpt.practice.explain import explained
 from numpygpt.practice.model import OwnGPT
 from numpygpt.practice.reader import load, reading
 from numpygpt.practice.train import SHAPE, same_gradient
@@ -96,7 +98,7 @@ def test_an_exercise_is_its_solution_without_the_answers(name: str) -> None:
     code = text.split('"""', 2)[2]
     assert hidden and not [line for line in hidden if line in code]
     assert "answer>" not in text and "HINTS" not in text and SOLUTIONS not in text
-    assert "Questions\n---------\n1. " in text and "?" in text
+    assert "Questions\n---------\n1. " in text and f"`numpygpt practice {name}` says" in text
     assert max(map(len, text.splitlines())) <= 100
     compile(text, name, "exec")
 
@@ -160,7 +162,7 @@ def test_a_solution_is_done_and_an_exercise_is_to_do(name: str, done: Path, tmp_
     assert f"its backward is to be written, in {tmp_path / name}.py" == result(tmp_path, name).text
 
 
-UNKNOWN = "the error is like none that this check knows"
+ANY = ""  # something is said, or that nothing is known
 BUGS = [
     ("linear", "W", "self.W.grad += x.T @ dy_rows", "self.W.grad[...] = x.T @ dy_rows",
      "a known bug, Linear: dW overwritten"),
@@ -186,11 +188,11 @@ BUGS = [
     ("layernorm", "bias", "bias.grad += dy_rows.sum", "bias.grad += (dy_rows * x_hat).sum",
      "a known bug, LayerNorm: dbias is dgain"),
     ("gelu", "x", "3 * A * x * x", "2 * A * x * x", "a known bug, GELU: 3 became 2"),
-    ("gelu", "x", "s * (1 - s) * du", "s * du", UNKNOWN),
-    ("gelu", "x", "dy * (s + ", "dy * (", UNKNOWN),
+    ("gelu", "x", "s * (1 - s) * du", "s * du", ANY),
+    ("gelu", "x", "dy * (s + ", "dy * (", ANY),
     ("dropout", "x", "dy * keep / (1 - self.p)", "dy * keep",
      "a known bug, Dropout: not scaled in backward"),
-    ("dropout", "x", "dy * keep /", "dy * (self.rng.random(dy.shape) < 0.7) /", UNKNOWN),
+    ("dropout", "x", "dy * keep /", "dy * (self.rng.random(dy.shape) < 0.7) /", ANY),
     ("attention", "x", "dS.swapaxes(-1, -2) @ q", "dS @ q",
      "a known bug, CausalSelfAttention: dk transposed"),
     ("attention", "x", "P.swapaxes(-1, -2) @ do", "P @ do",
@@ -218,7 +220,7 @@ BUGS = [
     ("block", "x", "dx1 = dy + self.norm2", "dx1 = self.norm2",
      "norm1.bias and 4 more: consistent with a known bug, Block: second residual dropped"),
     ("block", "x", "self.attention.backward(self.dropout1.backward(dx1))",
-     "self.dropout1.backward(self.attention.backward(dx1))", UNKNOWN),
+     "self.dropout1.backward(self.attention.backward(dx1))", ANY),
     ("block", "x", "self.fc.backward(self.gelu.backward(self.proj.backward(dy)))",
      "self.fc.backward(self.proj.backward(dy))", "a known bug, FeedForward: GELU skipped"),
 ]  # fmt: skip
@@ -234,8 +236,23 @@ def test_a_planted_bug_is_wrong_and_explained(
     found = result(tmp_path, name)
     assert found.status == WRONG
     assert re.search(rf"^  {array} .*WRONG at \(", found.text, re.MULTILINE), found.text
+    assert re.search(
+        r"^  \S+.*: (consistent with|the error is like none)", found.text, re.MULTILINE
+    )
     assert evidence in " ".join(found.text.split())
     assert found.text.startswith(EXERCISES[name].layer + "\n")
+
+
+def test_an_error_that_nothing_is_known_of_is_said_to_be_one() -> None:
+    def row(numeric: float) -> Row:
+        return Row("x", (2,), 0.5, None, (1,), 2.0, numeric, False)
+
+    said = explained("gelu", Report("GELU", [row(1.0), replace(row(1.0), name="y")]))
+    assert said.count("the error is like none that this check knows") == 1
+    assert "  x, y: the error is like none" in said
+    said = explained("gelu", Report("GELU", [replace(row(np.nan), evidence=("this", "that"))]))
+    assert said.endswith("\n  x: consistent with this\n  x: consistent with that")
+    assert "like none" not in explained("gelu", Report("GELU", [row(np.nan)]))
 
 
 # -- what readers do to files ---------------------------------------------------------------------
@@ -347,6 +364,7 @@ def test_progress_stops_at_the_first_that_is_not_done(run: Run, tmp_path: Path) 
 
 def test_in_the_folder_itself_no_folder_is_named(run: Run, tmp_path: Path) -> None:
     solve(tmp_path)
+    (tmp_path / "dropout.py").unlink()
     code, said = run()
     assert code == 1 and "in linear.py\n       hints: numpygpt practice linear --hint\n" in said
 
@@ -511,7 +529,9 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "check", lambda folder, name: Result(name, DONE))
 
 
-def test_all_done_trains_a_model(run: Run, tmp_path: Path, small: None) -> None:
+def test_all_done_trains_a_model(
+    run: Run, tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     solve(tmp_path, *EVERY)
     code, said = run("--steps", "8")
     assert code == 0, said
@@ -523,6 +543,7 @@ def test_all_done_trains_a_model(run: Run, tmp_path: Path, small: None) -> None:
     learned, saved = load_run(tmp_path / "run-1").model, Path("run-1/checkpoint.npz").stat()
     losses = np.loadtxt("run-1/metrics.csv", delimiter=",", skiprows=1, usecols=2)
     assert losses[-1] < losses[0] - 0.3
+    monkeypatch.setattr(command, "check", lambda folder, name: Result(name, DONE))
     code, said = run()
     assert code == 0 and "run-1 holds a model that your layers trained" in said
     assert "To train another one: numpygpt practice train" in said

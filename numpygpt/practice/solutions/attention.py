@@ -34,6 +34,8 @@ Questions
 4. Behind the mask P is exactly 0. Look at your dS there: does the mask need a line of its own?
 5. S[t,s] = sum_d q[t,d] k[s,d] / sqrt(D). In which S is q[t,d]? k[s,d]? One of dq and dk takes dS
    as it is and the other transposed: which? (dS is square, too.) Where does sqrt(D) go?
+
+`numpygpt practice attention` says whether it is right; with --hint, it helps.
 """
 
 import math

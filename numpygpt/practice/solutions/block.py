@@ -22,6 +22,8 @@ Questions
 2. y = x1 + h(x1): x1 reaches y by two ways. What comes back by each, and what is done with two
    derivatives by the same array?
 3. Which of the two sums of the forward is walked back first? dx1 = ? Then dx = ?
+
+`numpygpt practice block` says whether it is right; with --hint, it helps.
 """
 
 from numpygpt.config import GPTConfig

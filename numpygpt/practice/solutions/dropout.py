@@ -16,6 +16,8 @@ Questions
 1. Once keep is drawn it is an array of constants. What is the derivative of y[i] by x[i]?
 2. Why is keep saved? What would be wrong with drawing another one here?
 3. Does the factor 1 / (1 - p) belong to the derivative, or only to the value?
+
+`numpygpt practice dropout` says whether it is right; with --hint, it helps.
 """
 
 from typing import Any

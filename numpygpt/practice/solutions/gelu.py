@@ -17,6 +17,8 @@ Questions
 3. tanh' = 1 - tanh^2. With tanh(u) = 2 s - 1, what is the derivative of s by u, written in s alone?
 4. The product rule on y = x s, and the chain rule for s: what is y'?
 5. x and s are saved. Is there anything that has to be computed again?
+
+`numpygpt practice gelu` says whether it is right; with --hint, it helps.
 """
 
 import math

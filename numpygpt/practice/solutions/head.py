@@ -22,6 +22,8 @@ Questions
 3. z = x W^T is a product, with W the other way round than Linear's. One number:
    z[n,v] = sum_c x[n,c] W[v,c]. So dW = ? (V, C), and dx = ? (N, C)
 4. Which arrays of the forward do all these need? Are they saved?
+
+`numpygpt practice head` says whether it is right; with --hint, it helps.
 """
 
 from typing import Any

@@ -29,6 +29,8 @@ Questions
 6. L feels x[i] through every x_hat[j]: dx[i] = sum_j g[j] d x_hat[j] / d x[i]. Do the sum term by
    term. Two of the three become means over the row, one number a row each: of what?
 7. To see for yourself: adding the same to all x[c] does not change y. So what must sum_i dx[i] be?
+
+`numpygpt practice layernorm` says whether it is right; with --hint, it helps.
 """
 
 import numpy as np

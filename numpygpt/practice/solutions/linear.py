@@ -29,6 +29,8 @@ Questions
 4. Two of these three sums are products of matrices. Which, and where does a transpose belong? The
    shapes decide: what has to stand in (?, ?) (?, ?) -> (I, O)?
 5. Which arrays of the forward do the sums need? Are they saved, or at hand?
+
+`numpygpt practice linear` says whether it is right; with --hint, it helps.
 """
 
 from numpygpt.layers import Layer, Parameter
