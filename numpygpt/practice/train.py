@@ -80,7 +80,7 @@ def same_gradient(config: GPTConfig, modules: Mapping[str, ModuleType]) -> str:
         )
     return (
         f"A GPT of your layers: the gradients of its {models[1].num_parameters():,} numbers are "
-        f"those of numpygpt's own layers, to {errors[worst]:.0e}\nof their size.\n"
+        f"those of numpygpt's\nown layers, to {errors[worst]:.0e} of their size.\n"
     )
 
 
