@@ -37,6 +37,9 @@ class GPTConfig:
         Whether the query, key and value projections have biases.
     tie_weights : bool
         Whether the head is the token embedding.
+    init_std : float
+        First weights are drawn from N(0, init_std^2); 1 / sqrt(C) would keep numbers of one size
+        from layer to layer.
     """
 
     vocab_size: int = 50257
@@ -47,6 +50,7 @@ class GPTConfig:
     dropout: float = 0.0
     qkv_bias: bool = True
     tie_weights: bool = True
+    init_std: float = 0.02
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -63,6 +67,8 @@ class GPTConfig:
             )
         if not (isinstance(self.dropout, float | int) and 0 <= self.dropout < 1):
             raise ValueError(f"GPTConfig: expected 0 <= dropout < 1, got {self.dropout!r}")
+        if not (isinstance(self.init_std, float | int) and 0 <= self.init_std < math.inf):
+            raise ValueError(f"GPTConfig: expected init_std at least 0, got {self.init_std!r}")
         for name in ("qkv_bias", "tie_weights"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(
@@ -71,11 +77,11 @@ class GPTConfig:
 
     @property
     def proj_std(self) -> float:
-        """What the last matrix of each branch starts with, as N(0, proj_std^2): 0.02 / sqrt(2 L).
+        """What the last matrix of each branch starts with: init_std / sqrt(2 L).
 
         Each of a GPT's 2 L branches adds to the residual stream: together no more than one would.
         """
-        return 0.02 / math.sqrt(2 * self.n_layer)
+        return self.init_std / math.sqrt(2 * self.n_layer)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GPTConfig":

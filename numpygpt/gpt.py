@@ -45,9 +45,10 @@ class GPT(Layer):
     config : GPTConfig
         Its shape.
     rng : int, numpy.random.Generator or None
-        Draws the first values (GPT-2's own initialisation: normal, 0.02; the last matrix of each
-        branch 0.02 / sqrt(2 L); biases 0, gains 1) and then dropout's masks. None takes no memory:
-        the shapes are there, and a caller who has the values calls `allocate` and fills them in.
+        Draws the first values (as GPT-2's: normal, of standard deviation init_std; the last matrix
+        of each branch init_std / sqrt(2 L); biases 0, gains 1) and then dropout's masks. None takes
+        no memory: the shapes are there, and a caller who has the values calls `allocate` and fills
+        them in.
     dtype : numpy dtype
         float32 to run; float64 and complex128 to check gradients.
     """
@@ -62,16 +63,14 @@ class GPT(Layer):
             raise TypeError(
                 f'GPT: expected a GPTConfig, such as GPTConfig.preset("gpt2"), got {config!r}'
             )
-        V, C = config.vocab_size, config.n_embd
+        V, C, std = config.vocab_size, config.n_embd, config.init_std
         self.config = config
-        self.token_embedding = Embedding(V, C)
-        self.position_embedding = Embedding(config.context_length, C)
+        self.token_embedding = Embedding(V, C, std)
+        self.position_embedding = Embedding(config.context_length, C, std)
         self.dropout = Dropout(config.dropout)
         self.blocks = [Block(config) for _ in range(config.n_layer)]
         self.norm = LayerNorm(C)
-        self.head = Head(
-            self.token_embedding.W if config.tie_weights else Parameter(V, C, std=0.02)
-        )
+        self.head = Head(self.token_embedding.W if config.tie_weights else Parameter(V, C, std=std))
         generator = np.random.default_rng(0 if rng is None else rng)
         if rng is not None:
             self.initialize(generator, dtype)
@@ -127,7 +126,7 @@ class GPT(Layer):
             self.token_embedding.backward(dx)
 
     def new_caches(self, batch: int) -> list[KeyValueCache]:
-        """One empty key/value cache a block, for `batch` sequences (2 L B T C numbers in all)."""
+        """One empty key/value cache a block: 2 L B C context_length numbers, B = `batch`."""
         c = self.config
         shape = (batch, c.n_head, c.context_length, c.n_embd // c.n_head)
         dtype = self.token_embedding.W.data.dtype

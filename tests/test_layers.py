@@ -741,6 +741,8 @@ def test_a_layer_that_is_dropped_is_freed_at_once() -> None:
          "Embedding: expected whole-number ids, got dtype float64"),
         (lambda: Linear(4, 3).forward(np.ones((2, 4), "f")), AttributeError,
          r"Parameter of shape \(4, 3\) has no values yet: call initialize\(\)"),
+        (lambda: Linear(4, 3).W.grad, AttributeError,
+         r"Parameter of shape \(4, 3\) has no values yet: call initialize\(\)"),
         (lambda: Linear(4, 3).initialize(dtype=np.int64), TypeError,
          "expected parameters of float32, float64, complex64, complex128, got int64"),
         (lambda: Linear(4, 3).initialize(dtype=np.float16), TypeError, "float32, .*, got float16"),

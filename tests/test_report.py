@@ -44,7 +44,17 @@ def test_every_number_of_the_judgement(monkeypatch: pytest.MonkeyPatch, model: G
         "stories hold together from end to end,",
         "and 2 are copies of a training story; the first of them:",
         "    Sam sat.It",
+        "the first mistake of each of the others:",
+        "       4  a sentence that is wrong or untrue by itself",
+        "       1  somebody else than was told of",
     ]
+
+
+def test_no_mistakes_are_not_listed(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
+    sound = stories(1, seed=5)
+    monkeypatch.setattr(report, "fresh_stories", lambda *_: sound)
+    judged = report.judge_stories(model, byte_encoding(), Text("", "", ""), NOWHERE)
+    assert "100.0% of the stories" in judged and "mistake" not in judged
 
 
 def test_no_token_is_drawn_that_the_tokenizer_lacks() -> None:

@@ -106,7 +106,7 @@ def add_train(all_commands: Commands) -> None:
     model = p.add_argument_group("the model (GPTConfig)")
     small = GPTConfig(**commands.SMALL)  # type: ignore[arg-type]
     add_fields(model, small, but=["vocab_size"])
-    training = "the training (TrainConfig; with --init, fewer and smaller steps: see README)"
+    training = "the training (TrainConfig; --init changes some: see numpygpt/pretrained)"
     add_fields(p.add_argument_group(training), TrainConfig(), but=["windows"])
 
 

@@ -1,22 +1,22 @@
 """What is wrong: the evidence for each array that failed, and the known bugs that do the same."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from numpygpt.gradcheck.bugs import BUGS, Bug, known, planted
-from numpygpt.gradcheck.evidence import ABOUT_ALL, Wrong, leftovers
-from numpygpt.gradcheck.patterns import ABOUT_AXES, wrong_part
+from numpygpt.gradcheck.axes import ABOUT_AXES, wrong_part
+from numpygpt.gradcheck.evidence import ABOUT_ALL, leftovers
+from numpygpt.gradcheck.known import bugs_that_explain
 from numpygpt.gradcheck.report import Row
-from numpygpt.gradcheck.subject import Subject
+from numpygpt.gradcheck.subject import Gradients, Subject
+from numpygpt.gradcheck.terms import ABOUT_TERMS
+from numpygpt.gradcheck.wrong import Wrong
 from numpygpt.layers.base import Array, Layer
 
-QUESTIONS = (*ABOUT_ALL, *ABOUT_AXES)
+QUESTIONS = (*ABOUT_ALL, *ABOUT_AXES, *ABOUT_TERMS)
 CLOSE, CLOSE_BY_DIFFERENCES = 1e-9, 1e-7
-Gradients = dict[str, Array]
 
 
 def diagnose(
@@ -28,7 +28,7 @@ def diagnose(
     are relative to.
     """
     close = {row.name: _close(row, scales[row.name]) for row in rows}
-    bugs = _bugs_that_explain(real, like, dy, rows, close)
+    bugs = bugs_that_explain(real, like, dy, rows, close)
     all_wrong = _all_wrong(real, dy, rows, close)
     return [
         row
@@ -82,20 +82,20 @@ def _all_wrong(
     for row in rows:
         if not row.passed and row.backward is not None and row.forward is not None:
             found[row.name] = Wrong(
-                row.name,
-                row.backward,
-                row.forward,
-                close[row.name],
-                one_pass[row.name],
-                refilled[row.name],
-                partial(_given, real, row.name),
-                real.arrays[row.name],
-                real.x,
-                y,
-                dy,
-                {name: array for name, array in forwards.items() if name != row.name},
-                vectors,
-                _sizes(real, dy),
+                name=row.name,
+                backward=row.backward,
+                forward=row.forward,
+                close=close[row.name],
+                one_pass=one_pass[row.name],
+                refilled=refilled[row.name],
+                given=partial(_given, real, row.name),
+                theta=real.arrays[row.name],
+                x=real.x,
+                y=y,
+                dy=dy,
+                others={name: array for name, array in forwards.items() if name != row.name},
+                vectors=vectors,
+                sizes=_sizes(real, dy),
             )
     return found
 
@@ -112,7 +112,8 @@ def _copied(gradients: Gradients) -> Gradients:
 def _sizes(real: Subject, dy: Array) -> dict[int, list[str]]:
     """What the layer has how many of."""
     counted = [(size, f"the size of axis {i} of x") for i, size in enumerate(real.x.shape)]
-    counted += [(size, f"the size of axis {i} of dy") for i, size in enumerate(dy.shape)]
+    if dy.shape != real.x.shape:
+        counted += [(size, f"the size of axis {i} of dy") for i, size in enumerate(dy.shape)]
     if real.x.ndim > 2:
         counted.append((real.x.size // max(real.x.shape[-1], 1), "the number of rows of x"))
     for one in real.layer.layers():
@@ -128,48 +129,3 @@ def _sizes(real: Subject, dy: Array) -> dict[int, list[str]]:
         if name not in sizes.setdefault(size, []):
             sizes[size].append(name)
     return sizes
-
-
-# -- known bugs -----------------------------------------------------------------------------------
-
-
-def _bugs_that_explain(
-    real: Subject, like: Layer, dy: Array, rows: Sequence[Row], close: Mapping[str, float]
-) -> dict[str, list[str]]:
-    """For each array that failed, the known bugs that make the same of it.
-
-    A bug that would make something else of an array that passed is none of them.
-    """
-    names: dict[str, list[str]] = {row.name: [] for row in rows}
-    for bug, gradients in _with_bugs(real, like, dy):
-        if gradients.keys() != names.keys():
-            continue
-        same = {row.name: _same(row, gradients[row.name], close[row.name]) for row in rows}
-        if all(same[row.name] for row in rows if row.passed):
-            for row in rows:
-                if not row.passed and same[row.name]:
-                    names[row.name].append(f"a known bug, {bug}")
-    return names
-
-
-def _with_bugs(real: Subject, like: Layer, dy: Array) -> Iterator[tuple[Bug, Gradients]]:
-    """What each known bug makes of the gradients."""
-    layers = known(like)
-    for bug in BUGS:
-        if bug.layer not in layers:
-            continue
-        try:
-            subject = Subject(planted(like, bug), real.x, np.float64)
-            for name, array in real.arrays.items():
-                subject.arrays[name][...] = array
-            yield bug, subject.backward(dy)
-        except Exception:  # a reader's layer may be changed beyond what the bug can be planted in
-            continue
-
-
-def _same(row: Row, gradient: Any, close: float) -> bool:
-    """Whether a bug's gradient is the row's."""
-    if row.backward is None or row.entries is None or gradient.shape != row.backward.shape:
-        return False
-    a, b = row.backward.flat[row.entries], gradient.flat[row.entries]
-    return bool((abs(a - b)[~(np.isnan(a) & np.isnan(b))] <= close).all())

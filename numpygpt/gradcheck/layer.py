@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from numpygpt.gradcheck.bugs import planted
 from numpygpt.gradcheck.diagnosis import diagnose
+from numpygpt.gradcheck.expect import as_numbers, expect_layer
 from numpygpt.gradcheck.oracles import (
     STEP,
     Oracles,
@@ -25,7 +27,7 @@ from numpygpt.gradcheck.report import (
     compare,
     kink_note,
 )
-from numpygpt.gradcheck.subject import Subject, as_numbers
+from numpygpt.gradcheck.subject import Subject
 from numpygpt.layers.base import Array, Layer
 
 
@@ -86,7 +88,9 @@ def check_layer(
         raise ValueError(f"{real.name}: nothing to check: no parameters, and x is whole numbers")
     if entries is not None and entries < 1:
         raise ValueError(f"check_layer: expected entries of at least 1, got {entries}")
-    _expect_like(layer, like)
+    if like is not None:
+        _expect_like(layer, like)
+        Subject(planted(like), real.x, np.float64).forward()  # an error here is better than none
     if not own_parameters:
         draw_parameters(real.layer, rng)
     exact = Subject(real.layer, real.x, np.complex128) if complex_step else None
@@ -143,10 +147,10 @@ def _compared(
     ), scale
 
 
-def _expect_like(layer: Layer, like: Layer | None) -> None:
+def _expect_like(layer: Layer, like: Layer) -> None:
     """Raise if the one to compare with has other parameters."""
-    ours = {name: p.shape for name, p in layer.named_parameters()}
-    theirs = ours if like is None else {name: p.shape for name, p in like.named_parameters()}
+    expect_layer(like)
+    ours, theirs = ({name: p.shape for name, p in one.named_parameters()} for one in (layer, like))
     if ours != theirs:
         raise ValueError(
             f"check_layer: like: expected parameters {ours} as {type(layer).__name__}, got {theirs}"

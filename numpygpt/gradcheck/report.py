@@ -18,6 +18,7 @@ Tolerances: central differences in float64 leave 1e-11 to 1e-9 here, so 1e-7 nev
 and a gradient off by the factor 1.000001 does fail. The complex step leaves 1e-16 to 1e-14: 1e-12.
 """
 
+import textwrap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,11 +80,12 @@ class Row:
         exact = "-" if self.complex_step is None else f"{self.complex_step:.1e}"
         line = f"  {self.name:<28} {self.shape!s:<14} {self.differences:>11.1e} {exact:>12}  "
         if self.passed:
-            return "\n      note: ".join([line + "ok", *self.evidence])
+            return "\n".join([line + "ok", *(_indented(f"note: {note}") for note in self.evidence)])
         where = f" at {self.index}" if self.index is not None else ""
         line += f"WRONG{where}: backward {self.analytic:.9g}, forward {self.numeric:.9g}"
         finite = np.isfinite([self.analytic, self.numeric]).all()
-        return "\n      ".join([line if finite else line + ", which is not finite", *self._told()])
+        line = line if finite else line + ", which is not finite"
+        return "\n".join([line, *map(_indented, self._told())])
 
     def _told(self) -> list[str]:
         """The evidence, as it is printed."""
@@ -95,6 +97,10 @@ class Row:
         if not self.evidence and np.isfinite([self.analytic, self.numeric]).all():
             return [f"consistent with no mistake that this check knows{at}"]
         return [f"consistent with{at}: {line}" for line in self.evidence]
+
+
+def _indented(line: str) -> str:
+    return textwrap.fill(line, 100, initial_indent="      ", subsequent_indent="        ")
 
 
 def kink_note(shape: tuple[int, ...], entries: Array) -> list[str]:

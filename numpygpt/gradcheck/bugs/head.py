@@ -11,13 +11,13 @@ def accumulate_dW(dW: Array, dz: Array, x: Array, first: bool) -> None:
         dW[v : v + VOCAB_ROWS] += dz[:, v : v + VOCAB_ROWS].T @ x
 
 def backward(self, dz: Array | None = None) -> Array:
-    x, _, _ = self.saved
+    x, dx, dW = self.saved
     V, C = self.W.shape
     if (dz is None) != (x is None):
         raise ValueError("Head.backward: expected dlogits after forward, and none after loss")
     if dz is not None:
         self._check_dlogits(dz, x)
-    x, dx, dW = self.take_saved()
+    self.take_saved()
     if dz is None:
         self.W.add_grad(dW, in_room=True)
         return np.asarray(dx)

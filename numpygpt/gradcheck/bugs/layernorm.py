@@ -29,11 +29,11 @@ def backward(self, dy: Array) -> Array:
 
     def differentiate(dy: Array, x_hat: Array, rstd: Array, dx: Array, dgains: Array) -> None:
         np.multiply(dy, x_hat, out=dgains)
-        np.multiply(dy, gain, out=dx)
-        along_ones = np.einsum("nc->n", dx)[:, None] / C
-        along_x_hat = np.einsum("nc,nc->n", dx, x_hat)[:, None] / C
-        dx -= along_ones
-        dx -= x_hat * along_x_hat
+        g = np.multiply(dy, gain, out=dx)
+        mean_g = np.einsum("nc->n", g)[:, None] / C
+        mean_g_x_hat = np.einsum("nc,nc->n", g, x_hat)[:, None] / C
+        dx -= mean_g
+        dx -= x_hat * mean_g_x_hat
         dx *= rstd
 
     rows = dy.reshape(-1, C)
@@ -49,7 +49,7 @@ BUGS = (
     Bug(
         "LayerNorm",
         "mean of g forgotten",
-        "dx -= along_ones",
+        "dx -= mean_g",
         "pass",
         "x",
         "The mean is taken for a constant, but it moves with every x[c] of its row. A right dx "
@@ -58,7 +58,7 @@ BUGS = (
     Bug(
         "LayerNorm",
         "x_hat's term forgotten",
-        "dx -= x_hat * along_x_hat",
+        "dx -= x_hat * mean_g_x_hat",
         "pass",
         "x",
         "rstd is taken for a constant, but it moves with every x[c] of its row. (dx * x_hat) "
@@ -67,8 +67,8 @@ BUGS = (
     Bug(
         "LayerNorm",
         "gain forgotten",
-        "np.multiply(dy, gain, out=dx)",
-        "dx[...] = dy",
+        "g = np.multiply(dy, gain, out=dx)",
+        "g = dx[...] = dy",
         "x",
         "At first the gains are 1, and nothing is wrong with it: check with gains drawn anew.",
     ),
