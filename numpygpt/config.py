@@ -12,6 +12,8 @@ PRESETS = {  # C, H, L
     "gpt2-large": (1280, 20, 36),
     "gpt2-xl": (1600, 25, 48),
 }
+# What `numpygpt train` makes, unless told otherwise.
+SMALL: dict[str, Any] = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}
 
 
 @dataclass(frozen=True)

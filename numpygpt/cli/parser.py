@@ -17,7 +17,8 @@ from numpygpt.cli.options import (
     preset,
     whole,
 )
-from numpygpt.config import PRESETS, GPTConfig
+from numpygpt.config import PRESETS, SMALL, GPTConfig
+from numpygpt.practice.exercises import EXERCISES
 from numpygpt.training.loop import TrainConfig
 from numpygpt.training.windows import WINDOWS
 
@@ -44,6 +45,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         add_generate,
         add_evaluate,
         add_gradcheck,
+        add_practice,
         add_reproduce,
         add_info,
         add_plot,
@@ -104,7 +106,7 @@ def add_train(all_commands: Commands) -> None:
         "says where its text is now",
     )
     model = p.add_argument_group("the model (GPTConfig)")
-    small = GPTConfig(**commands.SMALL)  # type: ignore[arg-type]
+    small = GPTConfig(**SMALL)
     add_fields(model, small, but=["vocab_size"])
     training = "the training (TrainConfig; --init changes some: see numpygpt/pretrained)"
     add_fields(p.add_argument_group(training), TrainConfig(), but=["windows"])
@@ -151,6 +153,53 @@ def add_gradcheck(all_commands: Commands) -> None:
         metavar="NAME",
         type=preset,
         help=f"check a whole model in float64: {', '.join(PRESETS)}",
+    )
+
+
+def add_practice(all_commands: Commands) -> None:
+    """`numpygpt practice`."""
+    p = add_command(
+        all_commands,
+        commands.practice,
+        "write the backward passes yourself: exercises, checks, hints, and a model of your layers",
+        description="`numpygpt practice start` writes a file a layer, with questions; `numpygpt "
+        "practice` checks what you wrote in them, up to the first that is not done.",
+    )
+    names = list(EXERCISES)
+    what = one_of("exercise", ["start", *names, "train"])
+    p.add_argument(
+        "what",
+        nargs="?",
+        type=what,
+        help="start: write the exercises; the name of one: only that "
+        f"({', '.join(names)}); train: when all are done, train once more",
+    )
+    p.add_argument(
+        "where",
+        metavar="folder",
+        nargs="?",
+        type=path,
+        help="with start: the folder to write, if not practice; what is in it is kept",
+    )
+    p.add_argument(
+        "--folder",
+        metavar="DIR",
+        type=path,
+        help="the folder of the exercises; without, this one, if they are here, or practice",
+    )
+    how = p.add_mutually_exclusive_group()
+    how.add_argument(
+        "--hint",
+        action="store_true",
+        help="a hint, one more each time: shapes, one index, the matrix form; then the answer",
+    )
+    how.add_argument(
+        "--watch", action="store_true", help="check again whenever a file is saved, until Ctrl-C"
+    )
+    p.add_argument(
+        "--steps",
+        type=whole,
+        help="of the training when all are done; without, as many as take a minute",
     )
 
 
