@@ -22,7 +22,7 @@ from numpygpt.files.whole import user_path
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import load_tokenizer
-from numpygpt.training.optim import AdamW
+from numpygpt.training.optim import AdamW, Moments
 
 
 class SavedRun(NamedTuple):
@@ -43,7 +43,7 @@ def save_run(
     model: GPT,
     encoding: tiktoken.Encoding,
     training: dict[str, Any],
-    optimizer: AdamW | None = None,
+    optimizer: AdamW | Moments | None = None,
 ) -> None:
     """Write a run's checkpoint in the place of its last one, in one instant.
 
@@ -55,8 +55,8 @@ def save_run(
         What is needed to generate.
     training : dict
         What JSON can hold.
-    optimizer : AdamW, optional
-        Without it, the run can generate and not be resumed.
+    optimizer : AdamW or Moments, optional
+        Has AdamW's m and v. Without it, the run can generate and not be resumed.
 
     Raises
     ------
