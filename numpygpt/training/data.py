@@ -188,4 +188,4 @@ def held_out_loss(
         done += int(count.sum())
         progress(done, int(counts.sum()))
     totals, counted_by = zip(*group.everyone((total, done)), strict=True)
-    return sum(totals) / sum(counted_by)
+    return float(sum(totals) / sum(counted_by))
