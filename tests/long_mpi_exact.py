@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from test_distributed import ALONE, CASES, HAS_MPI, all_outcomes, mpiexec
 
-PROMISED = {"float64": 1e-12, "float32": 1e-4}  # of the largest number
+PROMISED = {"float64": 1e-12, "float32": 1e-3}  # of the largest number
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def main() -> int:
                 ]
                 names = "held out", "weights", "m", "v"
                 pairs += [(found[f"{case}/{what}"], expected[f"{case}/{what}"]) for what in names]
-                errors = [np.abs(a - b).max() / max(1, np.abs(b).max()) for a, b in pairs]
+                errors = [np.abs(a - b).max() / np.abs(b).max() for a, b in pairs]
                 failed |= max(errors) > promised
                 print(f"P = {n}  {case:15}" + "".join(f"{error:11.1e}" for error in errors))
     return int(failed)

@@ -216,5 +216,13 @@ def info(args: argparse.Namespace) -> int:
     else:
         with open_source(source_of(args)) as found:
             config = found.config
-    print(describe(config, args.batch_size, args.tokens))
+    table = describe(config, args.batch_size, args.tokens)
+    if args.processes is not None:
+        from numpygpt.cli.scaling import describe_scaling
+
+        network = args.bandwidth, args.latency, args.gflops
+        table += "\n" + describe_scaling(
+            config, args.batch_size, args.tokens, args.processes, *network
+        )
+    print(table)
     return 0
