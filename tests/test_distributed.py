@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from numpygpt import GPT, AdamW, GPTConfig
 from numpygpt.layers.parameter import Array
 from numpygpt.training import data_parallel
 from numpygpt.training.data import Data
-from numpygpt.training.distributed import ALONE, Alone, joined, part
+from numpygpt.training.distributed import ALONE, Alone, Processes, joined, part
 from numpygpt.training.loop import TrainConfig, Trainer
 
 ROOT = Path(__file__).parent.parent
@@ -193,6 +194,26 @@ def not_finite(group: Alone, file: Path) -> None:
         file.write_text("\n".join(everyone))
 
 
+def exchange(group: Alone) -> None:
+    """The best seconds of a step's two exchanges, and the bandwidth of a plain message's halves."""
+    assert isinstance(group, Processes)
+    n = 2_000_000
+    grad, half = np.ones(n, np.float32), np.ones(n // 2, np.float32)
+    exchanges, messages = [], []
+    for _ in range(10):
+        group.everyone(None)
+        start = time.perf_counter()
+        group.comm.Sendrecv(grad[: n // 2], 1 - group.rank, recvbuf=half)
+        messages.append(time.perf_counter() - start)
+        group.everyone(None)
+        start = time.perf_counter()
+        group.sum_part(grad)
+        group.share_parts(grad)
+        exchanges.append(time.perf_counter() - start)
+    if group.rank == 0:
+        print([n, half.nbytes / min(messages), min(exchanges)])
+
+
 def failure(trainer: Trainer) -> str:
     with pytest.raises(FloatingPointError) as raised:
         trainer.step()
@@ -206,6 +227,8 @@ def main() -> None:
             learn(group, Path(file[0]), *file[1:])
         elif what == "not finite":
             not_finite(group, Path(file[0]))
+        elif what == "exchange":
+            exchange(group)
         elif what == "fails in one":
             if group.rank == 1:
                 raise ValueError("only here")
