@@ -12,7 +12,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_distributed import ALONE, CASES, HAS_MPI, all_outcomes, mpiexec
+from test_distributed import CASES, HAS_MPI, all_outcomes, mpiexec
+
+from numpygpt.training.distributed import ALONE
 
 PROMISED = {"float64": 1e-12, "float32": 1e-3}  # of the largest number
 

@@ -62,7 +62,8 @@ def main() -> int:
             Path(name).resolve() / part for part in ("killed", "straight", "text.txt")
         )
         text.write_text("".join(f"{i} times {i} is {i * i}.\n" for i in range(300)))
-        seconds, where = [], []
+        seconds: list[float] = []
+        where: list[int] = []
         while len(seconds) < KILLS:
             killed = kill_one(folder, text, rng)
             if killed is None:

@@ -65,7 +65,7 @@ def outcome(trainer: Trainer) -> dict[str, Array]:
 def all_outcomes(group: Alone, dtype: Any = np.float64) -> dict[str, Array]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data_parallel, "LEAST_ROWS", 12)  # so that there are several shares
-        found = {}
+        found: dict[str, Array] = {}
         for name in CASES:
             trainer = make_trainer(name, group, dtype)
             found |= {f"{name}/{what}": x for what, x in outcome(trainer).items()}
@@ -170,8 +170,8 @@ def learn(group: Alone, file: Path, dtype: str = "float64") -> None:
     sizes = group.everyone(len(make_trainer("plain", group).optimizer.m))
     everywhere = group.everyone(same)
     if group.rank == 0:
-        extra = {"sizes": np.array(sizes), "same bits": np.array(everywhere)}
-        np.savez(file, **found, **extra)
+        arrays: dict[str, Any] = {"sizes": sizes, "same bits": everywhere, **found}
+        np.savez(file, **arrays)
 
 
 def not_finite(group: Alone, file: Path) -> None:

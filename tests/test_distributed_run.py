@@ -118,7 +118,7 @@ def test_a_run_of_any_number_of_processes_is_one_run(
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-4 * np.abs(a).max())
     for a_row, b_row in zip(rows("one"), rows("many"), strict=True):
         numbers = [[float(x or 0) for x in row.values()] for row in (a_row, b_row)]
-        np.testing.assert_allclose(*numbers, rtol=1e-4)
+        np.testing.assert_allclose(numbers[0], numbers[1], rtol=1e-4)
     assert sorted(path.name for path in Path("many").iterdir()) == [CHECKPOINT, "metrics.csv"]
 
 

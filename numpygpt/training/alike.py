@@ -47,7 +47,7 @@ def facts(trainer: Trainer, text: Text, encoding: tiktoken.Encoding) -> dict[str
         "tokenizer": f"sha256 {hashlib.sha256(tokenizer).hexdigest():.12}",
         "step": trainer.steps_done,
         "state of random streams": str(trainer.random_streams()),
-        "weights": f"sha256 {hashlib.sha256(memoryview(trainer.model.flat.data)).hexdigest():.12}",
+        "weights": f"sha256 {hashlib.sha256(trainer.model.flat.data.data).hexdigest():.12}",
     }
 
 
