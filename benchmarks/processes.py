@@ -77,7 +77,7 @@ class Contestant:
 
 def serve(work: Work) -> None:
     """The side of the processes: a turn for each line that the first one reads."""
-    from numpygpt.training.distributed import joined
+    from numpygpt.training.joining import joined
 
     with joined() as group:
         turn = prepare(work, group)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_distributed import HAS_MPI, MPIEXEC, ROOT
 
 from numpygpt.cli.scaling import Scaling
-from numpygpt.training.distributed import joined
+from numpygpt.training.joining import joined
 
 HOSTS = {"10.77.3.1": "ngpt-a", "10.77.3.2": "ngpt-b"}
 NUMBERS, ROUNDS = 1_000_000, 7  # exchanged: 4 MB; and how often

@@ -21,7 +21,8 @@ from numpygpt import GPT, AdamW, GPTConfig
 from numpygpt.layers.parameter import Array
 from numpygpt.training import data_parallel
 from numpygpt.training.data import Data
-from numpygpt.training.distributed import ALONE, Alone, Processes, joined, part
+from numpygpt.training.distributed import ALONE, Alone, Processes, part
+from numpygpt.training.joining import joined
 from numpygpt.training.loop import TrainConfig, Trainer
 
 ROOT = Path(__file__).parent.parent

@@ -54,7 +54,7 @@ def option_names(fields: Iterable[str]) -> list[str]:
 def train(args: argparse.Namespace) -> int:
     """Train, report, save: alone, or as one of many processes that a launcher started."""
     from numpygpt.launcher import launched
-    from numpygpt.training.distributed import joined
+    from numpygpt.training.joining import joined
 
     if launched().here_rank:  # one on each machine can tell what is wrong
         sys.stdout = sys.stderr = None

@@ -21,8 +21,9 @@ A training asks its group, and does not know which of the two it is.
 
 Waiting: MPI waits by spinning, on a core that others may need, the awaited process among them: on
 a busy machine exchanges take a hundred times as long. So processes meet before each exchange, and
-who is early sleeps (`wait`); and in an exchange each looks only now and then (`finish`). Who fails,
-ends all: see `joined`.
+who is early sleeps (`wait`); and in an exchange each looks only now and then (`finish`).
+
+joining.py has how processes find each other, and what happens if one fails.
 
 Reference: Rajbhandari et al. 2020 (ZeRO: steps 2, 4 and 5 are its stage 1).
 """
@@ -30,23 +31,19 @@ Reference: Rajbhandari et al. 2020 (ZeRO: steps 2, 4 and 5 are its stage 1).
 import math
 import pickle
 import socket
-import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from numpygpt.launcher import Launched, launched
 from numpygpt.layers.parameter import Array
 from numpygpt.parallel import num_threads
 
 T = TypeVar("T")
 SPIN, NAP = 2e-4, 5e-5  # seconds: looking for what comes, and leaving the core to others
-PATIENCE = 3.0  # seconds that one who failed waits for the others to say the same
 
 
 def part(n: int, i: int, parts: int) -> slice:
@@ -124,8 +121,8 @@ class Processes(Alone):
     """
 
     def __init__(self, comm: Any) -> None:
-        self.comm, self.last = comm.Dup(), comm.Dup()  # `last` has the words said at the end
-        self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+        self.comm = comm.Dup()
+        self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.hosts = Counter(self.everyone(socket.gethostname()))
 
     def describe(self) -> str:
@@ -133,22 +130,29 @@ class Processes(Alone):
         return f"\nMPI    {self.size} processes ({text}) of {num_threads()} threads each"
 
     def everyone(self, word: T) -> list[T]:
-        return self._words(self.comm, word)
+        said = np.frombuffer(pickle.dumps(word), np.uint8)
+        lengths = np.empty(self.size, np.int64)
+        wait(self.comm.Iallgather(np.array([len(said)], np.int64), lengths))
+        whole = np.empty(lengths.sum(), np.uint8)
+        finish(self.comm.Iallgatherv(said, [whole, lengths.tolist()]))
+        words = np.split(whole, np.cumsum(lengths)[:-1])
+        return [pickle.loads(text.tobytes()) for text in words]
 
     def sum_part(self, grad: Array) -> Array:
         own = np.empty_like(grad[self.own(len(grad))])
-        self._meet(self.comm)
+        self._meet()
         finish(self.comm.Ireduce_scatter(grad, own, self._counts(len(grad))))
         return own
 
     def share_parts(self, flat: Array) -> None:
-        own = flat[self.own(len(flat))].copy()
-        self._meet(self.comm)
-        finish(self.comm.Iallgatherv(own, [flat, self._counts(len(flat))]))
+        from mpi4py.MPI import IN_PLACE
+
+        self._meet()
+        finish(self.comm.Iallgatherv(IN_PLACE, [flat, self._counts(len(flat))]))
 
     def collect(self, own: Array, n: int) -> Array:
         whole = np.empty(n if self.rank == 0 else 0, own.dtype)
-        self._meet(self.comm)
+        self._meet()
         finish(self.comm.Igatherv(own, [whole, self._counts(n)] if self.rank == 0 else None))
         return whole
 
@@ -159,8 +163,8 @@ class Processes(Alone):
                 outcome = do(), None
             except Exception as error:
                 outcome = None, error
-        told = self.everyone(outcome)[0]
-        result, failed = told if self.rank else outcome
+        word = self.everyone(outcome)[0]
+        result, failed = word if self.rank else outcome  # the error itself, where it was raised
         if failed is not None:
             raise failed
         answer: T = result
@@ -171,40 +175,9 @@ class Processes(Alone):
         parts = (part(n, rank, self.size) for rank in range(self.size))
         return [own.stop - own.start for own in parts]
 
-    def _words(self, comm: Any, word: T) -> list[T]:
-        """What each says, pickled; who is early waits here."""
-        said = np.frombuffer(pickle.dumps(word), np.uint8)
-        lengths = np.empty(self.size, np.int64)
-        wait(comm.Iallgather(np.array([len(said)]), lengths))
-        whole = np.empty(lengths.sum(), np.uint8)
-        finish(comm.Iallgatherv(said, [whole, lengths.tolist()]))
-        words = np.split(whole, np.cumsum(lengths)[:-1])
-        return [pickle.loads(text.tobytes()) for text in words]
-
-    def _meet(self, comm: Any, seconds: float = math.inf) -> bool:
-        """Wait until all are here; False if they are not after so many seconds."""
-        return wait(comm.Ibarrier(), seconds)
-
-    def part_ways(self, failed: BaseException | None) -> None:
-        """The last meeting: raise what failed here or elsewhere; without one who failed, wait."""
-        if not self._meet(self.last, math.inf if failed is None else PATIENCE):
-            self._end_all(failed)  # some are amid their work, and wait for this process
-        words = self._words(self.last, None if failed is None else told(failed))
-        if failed is not None:
-            raise failed
-        for rank, word in enumerate(words):
-            if word is not None:
-                raise ValueError(f"process {rank} of {self.size}: {word}")
-
-    def _end_all(self, failed: BaseException | None) -> NoReturn:
-        """End the other processes too, wherever they are; only this one can say why."""
-        stderr = sys.__stderr__
-        if not isinstance(failed, (ValueError, OSError, ArithmeticError, KeyboardInterrupt)):
-            traceback.print_exception(failed, file=stderr)
-        where = f"process {self.rank} of {self.size}, on {socket.gethostname()}"
-        print(f"numpygpt: {where}: {told(failed)}", file=stderr, flush=True)
-        self.comm.Abort(130 if isinstance(failed, KeyboardInterrupt) else 2)
-        raise AssertionError("MPI's Abort came back")
+    def _meet(self) -> None:
+        """Wait until all are here."""
+        wait(self.comm.Ibarrier())
 
 
 def wait(request: Any, seconds: float = math.inf) -> bool:
@@ -226,49 +199,3 @@ def finish(request: Any) -> None:
             if request.Test():
                 return
         time.sleep(NAP)
-
-
-def told(error: BaseException | None) -> str:
-    """An error in words."""
-    return str(error) or ("interrupted" if isinstance(error, KeyboardInterrupt) else repr(error))
-
-
-@contextmanager
-def joined() -> Iterator[Alone]:
-    """For a `with` block: all processes that a launcher started together, until all are done.
-
-    If one fails and the others come to the block's end as well (they failed alike, or are done),
-    all end in order. Where others do not come, for they wait for the one who failed, it says what
-    happened and ends them.
-    """
-    started = launched()
-    if started.size == 1:
-        yield ALONE
-        return
-    group = Processes(_world(started))
-    failed: BaseException | None = None
-    try:
-        yield group
-    except BaseException as error:
-        failed = error
-    group.part_ways(failed)
-
-
-def _world(started: Launched) -> Any:
-    """MPI's communicator of all processes that were started together."""
-    who = f"this is one of {started.size} processes that {started.by} started to train together"
-    try:
-        import mpi4py
-
-        mpi4py.rc.thread_level = "funneled"  # one thread speaks with the others
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # RuntimeError: there is no MPI's library
-        remedy = "which needs mpi4py and an MPI: pip install 'numpygpt[mpi]'"
-        raise ImportError(f"{who}, {remedy} ({told(error).splitlines()[0]})") from None
-    if MPI.COMM_WORLD.Get_size() != started.size:
-        library = MPI.Get_library_version().splitlines()[0].strip("\0 ")
-        raise ImportError(
-            f"{who}, but mpi4py's own MPI ({library}) sees {MPI.COMM_WORLD.Get_size()}: start them "
-            "with that MPI's mpiexec, or have mpi4py use this one (see its MPI4PY_LIBMPI)"
-        )
-    return MPI.COMM_WORLD
