@@ -156,7 +156,8 @@ def prepare(work: Work, group: Alone = ALONE) -> Turn:
             ids, targets = next(batches)
             model.zero_grad()
             loss = parallel.loss_and_gradients(ids, targets)
-            optimizer.step(grad=group.sum_part(model.flat.grad))
+            group.sum_part(model.flat.grad)
+            optimizer.step()
             group.share_parts(model.flat.data)
             return loss
 

@@ -21,8 +21,8 @@ def test_by_hand() -> None:
     assert s.sent == 6000  # three quarters of 4,000 bytes, twice
     assert s.exchange == 6 * 0.25 + 12
     assert s.efficiency == pytest.approx(30 / 4 / (9 + 13.5))
-    assert s.memory(activations=7) == 4 * (1000 + 1000 + 500 + 250 + 7)
-    assert s.memory(activations=7, sharded=False) == 4 * (1000 + 1000 + 2000 + 250 + 7)
+    assert s.memory(activations=7) == 4 * (1000 + 1000 + 500 + 7)
+    assert s.memory(activations=7, sharded=False) == 4 * (1000 + 1000 + 2000 + 7)
 
 
 def test_one_process_exchanges_nothing() -> None:

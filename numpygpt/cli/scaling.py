@@ -67,10 +67,9 @@ class Scaling:
         return self.flops * self.B / self.speed / self.P / (self.compute + self.exchange)
 
     def memory(self, activations: int, sharded: bool = True) -> float:
-        """Bytes a process: weights, gradients, m and v, the summed part, activations."""
+        """Bytes a process: weights, gradients, m and v, activations."""
         moments = 2 * self.n / self.P if sharded else 2 * self.n
-        part = self.n / self.P if self.P > 1 else 0
-        return 4 * (2 * self.n + moments + part + activations)
+        return 4 * (2 * self.n + moments + activations)
 
 
 def matrix_speed(seconds: float = 0.3, size: int = 1024) -> float:

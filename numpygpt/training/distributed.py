@@ -43,6 +43,9 @@ from numpygpt.layers.parameter import Array
 from numpygpt.parallel import num_threads
 
 T = TypeVar("T")
+PIECE = (
+    1 << 18
+)  # numbers of each part that are summed at a time: MPI takes memory for twice as many
 SPIN, NAP = 2e-4, 5e-5  # seconds: looking for what comes, and leaving the core to others
 
 
@@ -83,7 +86,10 @@ class Alone:
         return [word]
 
     def sum_part(self, grad: Array) -> Array:
-        """Step 2: this process's part of the sum of everybody's (n,)."""
+        """Step 2: this process's part of (n,) becomes the sum of everybody's; the rest is undone.
+
+        Returns the part.
+        """
         return grad
 
     def share_parts(self, flat: Array) -> None:
@@ -139,10 +145,17 @@ class Processes(Alone):
         return [pickle.loads(text.tobytes()) for text in words]
 
     def sum_part(self, grad: Array) -> Array:
-        own = np.empty_like(grad[self.own(len(grad))])
+        parts = [grad[part(len(grad), rank, self.size)] for rank in range(self.size)]
         self._meet()
-        finish(self.comm.Ireduce_scatter(grad, own, self._counts(len(grad))))
-        return own
+        for start in range(0, len(parts[0]), PIECE):  # the first is the longest
+            pieces = [p[start : start + PIECE] for p in parts]
+            given = np.zeros((self.size, len(pieces[0])), grad.dtype)
+            for row, piece in zip(given, pieces, strict=True):
+                row[: len(piece)] = piece
+            summed = np.empty_like(given[0])
+            finish(self.comm.Ireduce_scatter_block(given, summed))
+            pieces[self.rank][...] = summed[: len(pieces[self.rank])]
+        return parts[self.rank]
 
     def share_parts(self, flat: Array) -> None:
         from mpi4py.MPI import IN_PLACE

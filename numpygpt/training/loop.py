@@ -172,7 +172,7 @@ class Trainer:
             self.optimizer.lr = warmup_cosine(
                 self.steps_done, c.steps, c.warmup, c.learning_rate, c.last_learning_rate
             )
-            self.optimizer.step(clip_scale(grad_norm, c.clip) if c.clip else 1.0, grad)
+            self.optimizer.step(clip_scale(grad_norm, c.clip) if c.clip else 1.0)
             group.share_parts(flat.data)
         self.steps_done += 1
         return StepResult(loss, grad_norm, self.optimizer.lr)

@@ -103,11 +103,8 @@ class AdamW:
         self.v: Array = np.zeros_like(self.m)
         model.flat.make_room()
 
-    def step(self, scale: float = 1.0, grad: Array | None = None) -> None:
-        """Update its parameters from their gradients, each multiplied by `scale` (clipping).
-
-        `grad` has the gradients of `own`, if they are not the model's.
-        """
+    def step(self, scale: float = 1.0) -> None:
+        """Update its parameters from their gradients, each multiplied by `scale` (clipping)."""
         flat = self.model.flat
         if flat.parameters != self.parameters:
             raise ValueError(
@@ -115,7 +112,7 @@ class AdamW:
                 "head?): make a new AdamW"
             )
         self.t += 1
-        p, g = flat.data[self.own], flat.grad[self.own] if grad is None else grad
+        p, g = flat.data[self.own], flat.grad[self.own]
         n = len(p) if self.decay_all else min(max(0, flat.n_matrix - self.own.start), len(p))
         for part, decay in ((slice(0, n), self.weight_decay), (slice(n, len(p)), 0.0)):
             self._update(p[part], g[part], self.m[part], self.v[part], scale, decay)
