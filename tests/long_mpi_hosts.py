@@ -1,7 +1,7 @@
 """Two machines, as network namespaces: a run over both, and what its exchanges cost.
 
-Each namespace has an address, a name and a /dev/shm of its own; between them is one link, whose
-bandwidth `tc` sets. MPI starts its processes there as it would over ssh. Measured: the two
+Each namespace has an address and a name of its own; between them is one link, whose bandwidth `tc`
+sets. MPI starts its processes there as it would over ssh. Measured: the two
 exchanges of a step, beside the model of `numpygpt info --processes`. A script for CI; it needs
 root, and Linux's ip and tc (iproute2).
 """
@@ -71,7 +71,9 @@ def two_hosts(folder: Path) -> Iterator[list[str]]:
             sh(f"ip netns exec {name} tc qdisc add dev ngpt{i} root tbf {limit}")
         first = next(iter(HOSTS.values()))
         how = ["-launcher", "ssh", "-launcher-exec", str(launcher)]
-        yield ["ip", "netns", "exec", first, str(MPIEXEC), *how]
+        named = f'hostname {first} && exec "$@"'  # here mpiexec starts processes by itself
+        host = ["ip", "netns", "exec", first, "unshare", "--uts", "sh", "-c", named, "sh"]
+        yield [*host, str(MPIEXEC), *how]
     finally:
         for name in HOSTS.values():
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
