@@ -56,7 +56,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("--processes 0", "expected a processes of at least 1, got 0"),
+        ("--processes 0", "expected a number of processes of at least 1, got 0"),
         ("--processes 5 --batch-size 4", "expected a batch size of at least 5, got 4"),
         ("--processes 2 --bandwidth 0", "expected a bandwidth and gflops above 0"),
         ("--processes 2 --latency -1", "a latency from 0, got"),

@@ -86,7 +86,7 @@ def scaling_of(
     config: GPTConfig, B: int, T: int, P: int, bandwidth: float, latency: float, gflops: float
 ) -> Scaling:
     """The model of a preset's step; GB/s, microseconds and Gflop/s as users give them."""
-    for name, value, least in (("processes", P, 1), ("batch size", B, P)):
+    for name, value, least in (("number of processes", P, 1), ("batch size", B, P)):
         if value < least:
             raise ValueError(f"info: expected a {name} of at least {least}, got {value}")
     if min(bandwidth, gflops) <= 0 or latency < 0:
