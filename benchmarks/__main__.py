@@ -21,10 +21,11 @@ SECTIONS = {  # those that a plain run leaves out are marked
     "ladders": "how each layer got fast, one change at a time *",
     "busy": "training and generating beside busy processes *",
     "imports": "training where NumPy is imported before numpygpt, and after *",
+    "processes": "training by 1, 2 and 4 processes (needs [mpi]) *",
     "compare": "PyTorch and transformers on the same work *",
     "large": "gpt2-xl generating: its memory *",
 }
-ASKED = ("ladders", "busy", "imports")
+ASKED = ("ladders", "busy", "imports", "processes")
 COMPARE = ("compare", "large")  # also with --compare
 
 
@@ -43,7 +44,13 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--compare", action="store_true", help="also PyTorch, transformers, gpt2-xl (needs [bench])"
     )
-    add("--pairs", type=int, default=5, metavar="N", help="rounds of compare, busy, imports (5)")
+    add(
+        "--pairs",
+        type=int,
+        default=5,
+        metavar="N",
+        help="rounds of compare, busy, imports, processes (5)",
+    )
     add("--threads", type=int, default=machine.cores(), metavar="N", help="all cores, unless given")
     add("--busy", type=int, default=machine.cores(), metavar="N", help="processes of busy (cores)")
     add("--quick", action="store_true", help="tiny sizes, to see that everything works")
@@ -73,6 +80,7 @@ def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
         ladders,
         layers,
         limits,
+        processes,
         split,
         timing,
         training,
@@ -94,6 +102,7 @@ def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
         "ladders": lambda: ladders.run(quick, text, tell),
         "busy": lambda: busy.run(quick, args.busy, args.pairs, args.compare, text, tell),
         "imports": lambda: imports.run(quick, args.pairs, text, tell),
+        "processes": lambda: processes.run(quick, args.pairs, text, tell),
         "compare": lambda: compare.run(quick, args.pairs, text, tell),
         "large": lambda: decode.run_large(quick, text, tell),
     }

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from numpygpt import GPT, AdamW, GPTConfig, generate
 from numpygpt.training.data_parallel import DataParallel
+from numpygpt.training.distributed import ALONE, Alone
 
 Ids = npt.NDArray[np.int64]
 Turn = Callable[[], list[float]]
@@ -142,19 +143,22 @@ def chosen(works: Iterable[Work], quick: bool, wanted: str, tell: Tell) -> Itera
         yield work
 
 
-def prepare(work: Work) -> Turn:
-    """Numpygpt's turn."""
+def prepare(work: Work, group: Alone = ALONE) -> Turn:
+    """Numpygpt's turn; training, that of one process of a group."""
     model = work.model()
     if work.kind == "train":
-        optimizer = AdamW(model, **ADAMW)  # type: ignore[arg-type]
-        parallel = DataParallel(model, work.batch, work.tokens)
+        own = group.own(model.num_parameters())
+        optimizer = AdamW(model, **ADAMW, own=own)  # type: ignore[arg-type]
+        parallel = DataParallel(model, work.batch, work.tokens, group)
         batches = work.batches()
 
         def step() -> float:
             ids, targets = next(batches)
             model.zero_grad()
             loss = parallel.loss_and_gradients(ids, targets)
+            group.sum_part(model.flat.grad)
             optimizer.step()
+            group.share_parts(model.flat.data)
             return loss
 
         return lambda: [step() for _ in range(work.steps)]

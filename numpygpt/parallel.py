@@ -49,7 +49,10 @@ from contextlib import nullcontext, suppress
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from numpygpt.launcher import cores, thread_variables
+
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "19")  # 0.2 ms, about the gap between two products
+os.environ.update(thread_variables(os.environ, cores()))  # one of many processes has its part
 
 import numpy as np
 
@@ -73,14 +76,15 @@ def _in_task() -> bool:
 def num_threads() -> int:
     """Threads for this thread's work: NUMPYGPT_NUM_THREADS, else the cores this process may use.
 
+    A launcher's processes have each their part of these: see launcher.py.
+
     1 within a task: there, the other threads have tasks of their own.
     """
     if _in_task():
         return 1
     text = os.environ.get("NUMPYGPT_NUM_THREADS", "")
     if not text:
-        cores = getattr(os, "sched_getaffinity", None)
-        return len(cores(0)) if cores else os.cpu_count() or 1
+        return cores()
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"NUMPYGPT_NUM_THREADS: expected a whole number from 1, got {text!r}")
     return int(text)

@@ -368,7 +368,7 @@ def test_sections_by_default_on_demand_and_by_name() -> None:
     assert chosen("--compare") == [*chosen(), "compare", "large"]
     assert chosen("--only", "ladders") == ["ladders"]
     assert chosen("--only", "busy", "--compare") == ["busy"]
-    asked = {"ladders", "busy", "imports"}
+    asked = {"ladders", "busy", "imports", "processes"}
     assert {*chosen("--compare"), *asked} == set(SECTIONS)  # each can be asked for
     assert all(f"  {name} " in build_parser().format_help() for name in SECTIONS)
 

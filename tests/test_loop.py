@@ -214,7 +214,7 @@ def test_the_batch_that_failed_is_the_one_that_is_repeated(monkeypatch: pytest.M
         return value
 
     monkeypatch.setattr(GPT, "loss", noted)
-    monkeypatch.setattr("numpygpt.training.loop.grad_norm", lambda model: math.inf)
+    monkeypatch.setattr("numpygpt.training.loop.norm", lambda grad: math.inf)
     assert failure(t).startswith("step 2: ")
     assert len(seen) == 6 and seen[:3] == seen[3:]
     assert seen[0] != seen[1]

@@ -17,6 +17,7 @@ from numpygpt.config import SMALL, GPTConfig
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import END_OF_TEXT
+from numpygpt.training.distributed import Alone
 from numpygpt.training.loop import TrainConfig
 
 
@@ -37,10 +38,10 @@ def source_of(args: argparse.Namespace) -> str | Path:
     return folder
 
 
-def chosen(args: argparse.Namespace, config: type) -> dict[str, Any]:
+def chosen(given: dict[str, Any], config: type) -> dict[str, Any]:
     """The options that are fields of a dataclass."""
     names = {field.name for field in fields(config)}
-    return {name: value for name, value in vars(args).items() if name in names}
+    return {name: value for name, value in given.items() if name in names}
 
 
 def option_names(fields: Iterable[str]) -> list[str]:
@@ -49,15 +50,25 @@ def option_names(fields: Iterable[str]) -> list[str]:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train, report, save: a new run, or one that was interrupted."""
+    """Train, report, save: alone, or as one of many processes that a launcher started."""
+    from numpygpt.launcher import launched
+    from numpygpt.training.joining import joined
+
+    if launched().here_rank:  # one on each machine can tell what is wrong
+        sys.stdout = sys.stderr = None
+    with joined() as group:
+        if group.rank:  # and of all, if nothing is, the first
+            sys.stdout = sys.stderr = None
+        return resume(vars(args), group) if "resume" in args else new_run(vars(args), group)
+
+
+def new_run(given: dict[str, Any], group: Alone) -> int:
+    """Begin a run, and train."""
     from numpygpt.training.data import Text
     from numpygpt.training.folder import new_folder
     from numpygpt.training.run import Run
 
-    given = vars(args)
-    if "resume" in given:
-        return resume(given)
-    shape, options = chosen(args, GPTConfig), chosen(args, TrainConfig)
+    shape, options = chosen(given, GPTConfig), chosen(given, TrainConfig)
     if "init" in given:
         from numpygpt.training.fine_tune import FINE_TUNE, starting_point
 
@@ -69,8 +80,8 @@ def train(args: argparse.Namespace) -> int:
         model, encoding = starting_point(given["init"], shape, given.get("tokenizer"), config.seed)
     else:
         model, encoding = new_model(given.get("tokenizer", "bpe"), text.train, shape, config.seed)
-    with new_folder(given.get("out")) as folder:
-        run = Run.create(folder, text, encoding, model, config)
+    with group.first_in(new_folder(given.get("out"))) as folder:
+        run = Run.create(folder, text, encoding, model, config, group)
         print(run.describe(), flush=True)
         run.train()
     return 0
@@ -90,7 +101,7 @@ def new_model(
     return GPT(config, rng=seed), encoding
 
 
-def resume(given: dict[str, Any]) -> int:
+def resume(given: dict[str, Any], group: Alone) -> int:
     """Go on with an interrupted run; all options but --steps and --data are its own."""
     from numpygpt.training.folder import locked
     from numpygpt.training.run import Run
@@ -101,8 +112,9 @@ def resume(given: dict[str, Any]) -> int:
             "--resume takes every option but --steps and --data from the run: remove "
             + ", ".join(option_names(others))
         )
-    with locked(folder):
-        run = Run.resume(folder, **{key: given[key] for key in ("steps", "data") if key in given})
+    with group.first_in(locked(folder)):
+        own = {key: given[key] for key in ("steps", "data") if key in given}
+        run = Run.resume(folder, **own, group=group)
         done, steps = run.trainer.steps_done, run.trainer.config.steps
         if run.complete:
             print(f"{folder} is complete: all {steps} steps are done; for more, give --steps")
@@ -218,7 +230,7 @@ def info(args: argparse.Namespace) -> int:
     from numpygpt.cli.info import describe
     from numpygpt.pretrained import open_source
 
-    changes = chosen(args, GPTConfig)
+    changes = chosen(vars(args), GPTConfig)
     if args.folder is None and args.model is None:
         config = GPTConfig.preset(args.preset or "gpt2", **changes)
     elif args.preset is not None or changes:
@@ -230,7 +242,15 @@ def info(args: argparse.Namespace) -> int:
     else:
         with open_source(source_of(args)) as found:
             config = found.config
-    print(describe(config, args.batch_size, args.tokens))
+    table = describe(config, args.batch_size, args.tokens)
+    if args.processes is not None:
+        from numpygpt.cli.scaling import describe_scaling
+
+        network = args.bandwidth, args.latency, args.gflops
+        table += "\n" + describe_scaling(
+            config, args.batch_size, args.tokens, args.processes, *network
+        )
+    print(table)
     return 0
 
 

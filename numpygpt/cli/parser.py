@@ -231,6 +231,17 @@ def add_info(all_commands: Commands) -> None:
         "--batch-size", type=whole, default=4, help="sequences a training step reads at once"
     )
     p.add_argument("--tokens", type=whole, help="tokens in each of them; without, at most 256")
+    many = p.add_argument_group("a step by many processes (MPI)")
+    many.add_argument("--processes", type=whole, metavar="P", help="how many share a step")
+    many.add_argument(
+        "--bandwidth", type=number, default=1.25, help="GB/s that one process sends: 10 Gbit/s"
+    )
+    many.add_argument("--latency", type=number, default=50.0, help="microseconds of a message")
+    many.add_argument(
+        "--gflops",
+        type=number,
+        help="what one process computes a second; without, its matrix products are timed",
+    )
     shape = p.add_argument_group("changes to the preset (defaults: gpt2's)")
     add_fields(shape, GPTConfig(), but=["dropout"])
 

@@ -21,6 +21,7 @@ from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import utf8
 from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
+from numpygpt.training.distributed import ALONE, Alone
 from numpygpt.training.windows import DOCUMENTS, RANDOM, cut, document_starts, marked, shuffled
 
 STORIES = 12_000  # stories to learn from, and to hold out
@@ -164,13 +165,14 @@ def held_out_loss(
     B: int,
     max_batches: int | None = None,
     progress: Callable[[int, int], None] = lambda done, tokens: None,
+    group: Alone = ALONE,
 ) -> float:
     """Mean loss over held-out text, in windows (all of them, or the first ones), each token once.
 
     With documents, every token of every document is predicted, and each one's end, from nothing
     but what the document has before it in its window. Else the windows lie side by side, and what
     is left behind the last one is not measured. `progress` is told the tokens measured so far, and
-    how many there are.
+    how many there are. Of a group of processes each measures its part of the windows.
     """
     T, n = model.config.context_length, len(data.held_out)
     starts = data.held_out_starts
@@ -179,6 +181,8 @@ def held_out_loss(
     counts = np.minimum(np.diff(starts, append=n), T)  # predictions up to the next window
     if max_batches is not None:
         starts, counts = starts[: B * max_batches], counts[: B * max_batches]
+    own = group.own(len(starts))
+    starts, counts = starts[own], counts[own]
     view, total, done = model.view(), 0.0, 0
     for i in range(0, len(starts), B):
         count = counts[i : i + B, None]
@@ -189,4 +193,5 @@ def held_out_loss(
         total += loss * int(count.sum())
         done += int(count.sum())
         progress(done, int(counts.sum()))
-    return total / done
+    totals, counted_by = zip(*group.everyone((total, done)), strict=True)
+    return float(sum(totals) / sum(counted_by))

@@ -13,6 +13,9 @@ threads at each product, which there take long enough to be worth a meeting.
 How many shares there are depends on the work alone, and they are added in a fixed order: of
 several, the result is bit for bit the same whatever the number of threads. (A single one's products
 are OpenBLAS's to split, which may change a rounding.)
+
+Of many processes (distributed.py) each does this with its own part of the batch's sequences. Their
+dropout is drawn as one process would draw it, from a stream for each share of the whole batch.
 """
 
 import copy
@@ -22,8 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from numpygpt.gpt import GPT, batch_of_ids
-from numpygpt.layers.parameter import Array
 from numpygpt.parallel import run_all
+from numpygpt.training.distributed import ALONE, Alone, part
+from numpygpt.training.masks import RowsOfShares
 
 LEAST_ROWS = 384  # tokens in a share: fewer, and Python's own time is felt
 MOST_NUMBERS = 1 << 25  # in all shares' gradients together: 134 MB of float32
@@ -52,10 +56,14 @@ class DataParallel:
         Its parameters have to stay where they are: an optimizer, which may move them, comes first.
     B, T : int
         A batch's size.
+    group : Alone
+        The processes that each batch is dealt out to.
     """
 
-    def __init__(self, model: GPT, B: int, T: int) -> None:
-        shares = number_of_shares(model, B, T)
+    def __init__(self, model: GPT, B: int, T: int, group: Alone = ALONE) -> None:
+        self.group, self.streams = group, number_of_shares(model, B, T)
+        own = group.own(B)
+        shares = number_of_shares(model, own.stop - own.start, T)
         self.models = [model, *(replica(model) for _ in range(shares - 1))]
         every = (dict(m.named_parameters()).values() for m in self.models)
         self.parameters = list(zip(*every, strict=True))  # each with those of its replicas
@@ -66,33 +74,35 @@ class DataParallel:
     ) -> float:
         """The loss of a batch (B, T), times `weight`; its gradients are added to the model's.
 
-        With dropout, the model draws from a stream of this batch's from now on. After an error the
+        Of a process of many: its own sequences' part of the sum over all that the loss is. With
+        dropout, the model draws from a stream of this batch's from now on. After an error the
         model's gradients are undefined.
         """
         ids = batch_of_ids("loss_and_gradients", ids)
         targets = batch_of_ids("loss_and_gradients (targets)", targets)
         n, N = len(self.models), len(ids)
-        if not len(targets) == N >= n:
+        own = self.group.own(N)
+        if not (len(targets) == N >= self.streams and own.stop - own.start >= n):
             raise ValueError(
-                f"loss_and_gradients: expected at least {n} sequences, one a share, and as many of "
-                f"targets, got {N} and {len(targets)}"
+                f"loss_and_gradients: expected at least {max(n * self.group.size, self.streams)} "
+                f"sequences, one a share, and as many of targets, got {N} and {len(targets)}"
             )
         self._begin()
-        seeds = self.rng.integers(2**63, size=n)
+        seeds = self.rng.integers(2**63, size=self.streams)
         losses = np.zeros(n)
 
-        def run(i: int, ids: Array, targets: Array) -> None:
-            model = self.models[i]
+        def run(i: int) -> None:
+            model, share = self.models[i], part(own.stop - own.start, i, n)
+            rows = slice(own.start + share.start, own.start + share.stop)  # of the batch
             if model.config.dropout:
-                model.set_dropout_rng(np.random.default_rng(seeds[i]))
-            losses[i] = model.loss(ids, targets, weight * len(ids) / N)
+                model.set_dropout_rng(RowsOfShares(seeds, N, rows))
+            losses[i] = model.loss(ids[rows], targets[rows], weight * len(ids[rows]) / N)
             model.backward()
 
         if n == 1:
-            run(0, ids, targets)  # with all threads at every product
+            run(0)  # with all threads at every product
         else:
-            parts = zip(np.array_split(ids, n), np.array_split(targets, n), strict=True)
-            run_all([partial(run, i, *part) for i, part in enumerate(parts)], products=True)
+            run_all([partial(run, i) for i in range(n)], products=True)
         for p, *replicated in self.parameters:
             for other in replicated:
                 p.grad += other.grad

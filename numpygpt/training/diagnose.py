@@ -14,6 +14,7 @@ import numpy as np
 
 from numpygpt.layers.base import Layer
 from numpygpt.layers.parameter import Parameter
+from numpygpt.training.distributed import ALONE, Alone
 
 
 class Found(Exception):
@@ -28,7 +29,9 @@ def named_layers(layer: Layer, name: str) -> Iterator[tuple[str, Layer]]:
             yield from named_layers(child, f"{name}.{child_name}")
 
 
-def where_not_finite(models: Sequence[Layer], run: Callable[[], object]) -> str:
+def where_not_finite(
+    models: Sequence[Layer], run: Callable[[], object], group: Alone = ALONE
+) -> str:
     """Repeat what went wrong, and say in which layer it began.
 
     Parameters
@@ -37,12 +40,20 @@ def where_not_finite(models: Sequence[Layer], run: Callable[[], object]) -> str:
         The model and its replicas, with the parameters and random streams that they had before.
     run : callable
         The same forward and backward passes.
+    group : Alone
+        The processes that all do so, each with its own sequences: any may have found it.
 
     Returns
     -------
     str
         Such as "the output of model.blocks.3.feedforward.fc".
     """
+    found = [where for where in group.everyone(_found(models, run)) if where]
+    return found[0] if found else _largest_gradient(models[0])
+
+
+def _found(models: Sequence[Layer], run: Callable[[], object]) -> str | None:
+    """Where this process finds the first number that is not finite."""
     if parameter := parameter_not_finite(models[0]):
         return parameter
     try:
@@ -50,7 +61,7 @@ def where_not_finite(models: Sequence[Layer], run: Callable[[], object]) -> str:
             run()
     except Found as found:
         return str(found)
-    return _largest_gradient(models[0])
+    return None
 
 
 def parameter_not_finite(model: Layer) -> str | None:

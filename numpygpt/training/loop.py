@@ -16,7 +16,8 @@ from numpygpt.layers.parameter import Array
 from numpygpt.training.data import Data, held_out_loss
 from numpygpt.training.data_parallel import DataParallel
 from numpygpt.training.diagnose import where_not_finite
-from numpygpt.training.optim import AdamW, clip_scale, grad_norm
+from numpygpt.training.distributed import ALONE, Alone
+from numpygpt.training.optim import AdamW, Moments, clip_scale, norm
 from numpygpt.training.schedule import warmup_cosine
 from numpygpt.training.windows import RANDOM, WINDOWS
 
@@ -129,19 +130,23 @@ class Trainer:
         Tokens to train on, and held out.
     config : TrainConfig
         How.
+    group : Alone
+        The processes that do this together: see distributed.py, whose steps are those here.
     """
 
-    def __init__(self, model: GPT, data: Data, config: TrainConfig) -> None:
+    def __init__(self, model: GPT, data: Data, config: TrainConfig, group: Alone = ALONE) -> None:
         data.check(model.config.context_length)
-        self.model, self.data, self.config = model, data, config
+        group.check_batch(config.batch_size)
+        self.model, self.data, self.config, self.group = model, data, config, group
         self.optimizer = AdamW(
             model,
             config.learning_rate,
             (config.beta1, config.beta2),
             weight_decay=config.weight_decay,
             decay_all=config.decay_all,
+            own=group.own(model.num_parameters()),
         )
-        self.parallel = DataParallel(model, config.batch_size, model.config.context_length)
+        self.parallel = DataParallel(model, config.batch_size, model.config.context_length, group)
         self.rng = np.random.default_rng(config.seed)
         self.parallel.rng = self.rng.spawn(1)[0]  # dropout's stream, from the same seed
         self.steps_done = 0
@@ -154,27 +159,30 @@ class Trainer:
         FloatingPointError
             If the loss or a gradient is not finite; the model is as it was before.
         """
-        c, model = self.config, self.model
+        c, group, flat = self.config, self.group, self.model.flat
         streams = self.random_streams()
         with np.errstate(all="ignore"):  # the next lines look for themselves
             loss = self._accumulate()
-            norm = grad_norm(model)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
+            grad = group.sum_part(flat.grad)
+            losses, norms = zip(*group.everyone((loss, norm(grad))), strict=True)
+            loss, grad_norm = sum(losses), math.hypot(*norms)
+            if not (math.isfinite(loss) and math.isfinite(grad_norm)):
                 self.set_random_streams(streams)
-                where = where_not_finite(self.parallel.models, self._accumulate)
+                where = where_not_finite(self.parallel.models, self._accumulate, group)
                 raise FloatingPointError(
                     f"step {self.steps_done + 1}: the loss is {loss:g} and the gradient's norm "
-                    f"{norm:g}; the first that is not finite is {where}"
+                    f"{grad_norm:g}; the first that is not finite is {where}"
                 )
             self.optimizer.lr = warmup_cosine(
                 self.steps_done, c.steps, c.warmup, c.learning_rate, c.last_learning_rate
             )
-            self.optimizer.step(clip_scale(norm, c.clip) if c.clip else 1.0)
+            self.optimizer.step(clip_scale(grad_norm, c.clip) if c.clip else 1.0)
+            group.share_parts(flat.data)
         self.steps_done += 1
-        return StepResult(loss, norm, self.optimizer.lr)
+        return StepResult(loss, grad_norm, self.optimizer.lr)
 
     def _accumulate(self) -> float:
-        """The mean loss of `accumulate` batches, and its gradients."""
+        """The mean loss of `accumulate` batches, and its gradients: this process's part of both."""
         c, model = self.config, self.model
         model.train()
         model.zero_grad()
@@ -201,8 +209,16 @@ class Trainer:
     def restore(self, steps_done: int, streams: dict[str, Any], m: Array, v: Array) -> None:
         """Go on from an earlier training's step; the model has its parameters already."""
         self.steps_done = self.optimizer.t = steps_done
+        if self.group.size > 1:  # a part of each is this process's; the rest is not kept
+            m, v = m[self.optimizer.own].copy(), v[self.optimizer.own].copy()
         self.optimizer.m, self.optimizer.v = m, v
         self.set_random_streams(streams)
+
+    def moments(self) -> Moments:
+        """AdamW's m and v of all parameters, in the group's first process."""
+        n = self.model.num_parameters()
+        collected = (self.group.collect(part, n) for part in (self.optimizer.m, self.optimizer.v))
+        return Moments(*collected)
 
     def held_out_loss(
         self, whole: bool = False, progress: Callable[[int, int], None] = lambda done, tokens: None
@@ -210,4 +226,4 @@ class Trainer:
         """Loss on held-out text, in nats a token: of `eval_batches` batches, or of all of it."""
         c = self.config
         batches = None if whole else c.eval_batches
-        return held_out_loss(self.model, self.data, c.batch_size, batches, progress)
+        return held_out_loss(self.model, self.data, c.batch_size, batches, progress, self.group)

@@ -19,6 +19,7 @@ Reference: Loshchilov and Hutter 2019, algorithm 2; Kingma and Ba 2015.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,7 +32,11 @@ NORM_BLOCK = 1 << 20  # so many squares are added in float32, the rest in double
 
 def grad_norm(model: Layer) -> float:
     """The Euclidean norm of all gradients of the model together."""
-    g = model.flat.grad
+    return norm(model.flat.grad)
+
+
+def norm(g: Array) -> float:
+    """The Euclidean norm of an array (n,)."""
     blocks = (g[i : i + NORM_BLOCK] for i in range(0, len(g), NORM_BLOCK))
     with np.errstate(under="ignore"):
         return math.sqrt(sum(float(block @ block) for block in blocks))
@@ -40,6 +45,13 @@ def grad_norm(model: Layer) -> float:
 def clip_scale(norm: float, max_norm: float) -> float:
     """What to multiply gradients by so that their norm is at most `max_norm`."""
     return min(1.0, max_norm / (norm + 1e-6))
+
+
+class Moments(NamedTuple):
+    """AdamW's m and v, of all parameters."""
+
+    m: Array
+    v: Array
 
 
 class AdamW:
@@ -59,6 +71,9 @@ class AdamW:
         wd.
     decay_all : bool
         Decay every parameter, and not only those with two axes.
+    own : slice, optional
+        Which of the parameters it updates, as they lie in the flat array: all, if not given. m and
+        v are of these alone.
     """
 
     def __init__(
@@ -69,6 +84,7 @@ class AdamW:
         eps: float = 1e-8,
         weight_decay: float = 0.1,
         decay_all: bool = False,
+        own: slice | None = None,
     ) -> None:
         if not isinstance(model, Layer):
             raise TypeError(f"AdamW: expected a model, or a layer, got {type(model).__name__}")
@@ -82,12 +98,13 @@ class AdamW:
         self.weight_decay, self.decay_all = weight_decay, decay_all
         self.t = 0
         self.parameters = model.flat.parameters
-        self.m: Array = np.zeros_like(model.flat.data)
-        self.v: Array = np.zeros_like(model.flat.data)
+        self.own = slice(0, len(model.flat.data)) if own is None else own
+        self.m: Array = np.zeros_like(model.flat.data[self.own])
+        self.v: Array = np.zeros_like(self.m)
         model.flat.make_room()
 
     def step(self, scale: float = 1.0) -> None:
-        """Update all parameters from their gradients, each multiplied by `scale` (clipping)."""
+        """Update its parameters from their gradients, each multiplied by `scale` (clipping)."""
         flat = self.model.flat
         if flat.parameters != self.parameters:
             raise ValueError(
@@ -95,8 +112,8 @@ class AdamW:
                 "head?): make a new AdamW"
             )
         self.t += 1
-        p, g = flat.data, flat.grad
-        n = len(p) if self.decay_all else flat.n_matrix
+        p, g = flat.data[self.own], flat.grad[self.own]
+        n = len(p) if self.decay_all else min(max(0, flat.n_matrix - self.own.start), len(p))
         for part, decay in ((slice(0, n), self.weight_decay), (slice(n, len(p)), 0.0)):
             self._update(p[part], g[part], self.m[part], self.v[part], scale, decay)
 

@@ -16,13 +16,15 @@ import tiktoken
 from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError
 from numpygpt.files.whole import user_path
 from numpygpt.gpt import GPT
+from numpygpt.training.alike import check_alike, check_seen
 from numpygpt.training.data import Data, Text
 from numpygpt.training.diagnose import parameter_not_finite
+from numpygpt.training.distributed import ALONE, Alone
 from numpygpt.training.folder import resume_command
 from numpygpt.training.kept import forget_later, kept_path, steps_to_keep
 from numpygpt.training.loop import TrainConfig, Trainer
-from numpygpt.training.metrics import Metrics
-from numpygpt.training.optim import AdamW
+from numpygpt.training.metrics import Metrics, NoMetrics
+from numpygpt.training.optim import Moments
 from numpygpt.training.progress import Progress, duration, say
 from numpygpt.training.record import Record
 from numpygpt.training.report import describe, judge_stories, sample, written
@@ -31,17 +33,24 @@ from numpygpt.training.stop import stop_requested
 from numpygpt.training.windows import DOCUMENTS
 
 
-def trainer_of(model: GPT, text: Text, encoding: tiktoken.Encoding, config: TrainConfig) -> Trainer:
+def trainer_of(
+    model: GPT,
+    text: Text,
+    encoding: tiktoken.Encoding,
+    config: TrainConfig,
+    group: Alone = ALONE,
+) -> Trainer:
     """What trains the model on a text, in windows that begin as the config says."""
     T = model.config.context_length if config.windows == DOCUMENTS else None
-    return Trainer(model, Data.encode(encoding, text.train, text.held_out, T), config)
+    return Trainer(model, Data.encode(encoding, text.train, text.held_out, T), config, group)
 
 
 @dataclass
 class Run:
     """One training: what is trained, on which text, and in which folder.
 
-    The folder is there, and this process has it alone (folder.py), while `train` runs.
+    The folder is there, and this process has it alone (folder.py), while `train` runs. Of a group
+    of processes (distributed.py) all do the same, but only the first writes and samples.
     """
 
     folder: Path
@@ -51,18 +60,32 @@ class Run:
     seconds: float = 0.0  # spent in steps so far
     saved_step: int = 0
 
+    def __post_init__(self) -> None:
+        check_alike(self.trainer, self.text, self.encoding)
+
     @classmethod
     def create(
-        cls, folder: Path, text: Text, encoding: tiktoken.Encoding, model: GPT, config: TrainConfig
+        cls,
+        folder: Path,
+        text: Text,
+        encoding: tiktoken.Encoding,
+        model: GPT,
+        config: TrainConfig,
+        group: Alone = ALONE,
     ) -> "Run":
         """A new run of a model, fresh or not, whose vocabulary is the encoding's."""
-        run = cls(folder, text, encoding, trainer_of(model, text, encoding, config))
+        run = cls(folder, text, encoding, trainer_of(model, text, encoding, config, group))
         run.save()
+        check_seen(folder, group)
         return run
 
     @classmethod
     def resume(
-        cls, folder: str | Path, steps: int | None = None, data: str | Path | None = None
+        cls,
+        folder: str | Path,
+        steps: int | None = None,
+        data: str | Path | None = None,
+        group: Alone = ALONE,
     ) -> "Run":
         """The run in a folder, where it was left.
 
@@ -78,7 +101,7 @@ class Run:
             raise ValueError(
                 f"--steps: expected at least {record.done}, which {folder} has done already"
             )
-        trainer = trainer_of(saved.model, text, saved.encoding, config)
+        trainer = trainer_of(saved.model, text, saved.encoding, config, group)
         assert saved.m is not None and saved.v is not None
         try:
             trainer.restore(record.done, record.random, saved.m, saved.v)
@@ -100,11 +123,11 @@ class Run:
 
     def describe(self) -> str:
         """What will be done."""
-        return describe(self.trainer, self.encoding)
+        return f"{describe(self.trainer, self.encoding)}{self.trainer.group.describe()}"
 
     def save(self) -> None:
         """Write the checkpoint, in one instant."""
-        self._write(self.folder, self.trainer.optimizer)
+        self._write(self.folder, self.trainer.moments())
         self.saved_step = self.trainer.steps_done
 
     def keep(self) -> None:
@@ -113,12 +136,12 @@ class Run:
         if done in steps_to_keep(c.keep, c.steps):
             self._write(kept_path(self.folder, done))
 
-    def _write(self, path: Path, optimizer: AdamW | None = None) -> None:
+    def _write(self, path: Path, moments: Moments | None = None) -> None:
         t = self.trainer
         if bad := parameter_not_finite(self.model):
             raise FloatingPointError(f"step {t.steps_done}: {bad} is not finite")
-        record = Record.of(t, self.text, self.seconds)
-        save_run(path, self.model, self.encoding, record.as_json(), optimizer)
+        record = Record.of(t, self.text, self.seconds).as_json()
+        t.group.first(lambda: save_run(path, self.model, self.encoding, record, moments))
 
     def kept(self, then: str = "") -> str:
         """What the folder keeps, whatever comes now; `then`, unless that is all."""
@@ -152,7 +175,7 @@ class Run:
             say(self.kept(to_go_on))
             raise
         progress.end()
-        if not progress.lost:
+        if not self.trainer.group.any(progress.lost):
             self.finish(progress)
         if lost := progress.lost:
             what = "nobody reads the output any more"
@@ -163,12 +186,16 @@ class Run:
 
     def _steps(self, progress: Progress) -> None:
         """Steps until all are done, a signal comes, or nobody listens; then a checkpoint."""
-        with Metrics(self.folder, self.trainer.steps_done) as metrics, stop_requested() as stop:
-            forget_later(self.folder, self.trainer.steps_done)
+        group, done = self.trainer.group, self.trainer.steps_done
+        rows = NoMetrics() if group.rank else Metrics(self.folder, done)
+        with rows as metrics, stop_requested() as stop:
+            group.first(lambda: forget_later(self.folder, done))
             self.keep()
-            if not self.trainer.steps_done:
+            if not done:
                 self.show_sample(progress, "before training")
-            while not (self.complete or stop or isinstance(progress.lost, BrokenPipeError)):
+            while not (
+                self.complete or group.any(stop or isinstance(progress.lost, BrokenPipeError))
+            ):
                 self.step(progress, metrics)
             if self.saved_step < self.trainer.steps_done:
                 metrics.flush()
@@ -198,7 +225,9 @@ class Run:
             self.show_sample(progress, f"after {done} steps")
 
     def show_sample(self, progress: Progress, when: str) -> None:
-        """Print how the model continues the prompt now."""
+        """Print how the model continues the prompt now: one process does, the others wait."""
+        if self.trainer.group.rank:
+            return
         windows = self.trainer.config.windows
         text = sample(self.model, self.encoding, self.text.prompt, windows)
         progress.print(f"\n{when}:\n{text}\n")
@@ -217,7 +246,7 @@ class Run:
             if self.complete:
                 loss, bits = self.measure(progress, whole=True)
                 progress.print(f"held-out text: {loss:.3f} nats a token, {bits:.3f} bits a byte")
-                if self.text.file is None:
+                if self.text.file is None and not self.trainer.group.rank:
                     progress.print(judge_stories(self.model, self.encoding, self.text, progress))
         finally:
             if self.complete:

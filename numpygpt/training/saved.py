@@ -21,7 +21,7 @@ from numpygpt.files.checkpoint import (
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import load_tokenizer
-from numpygpt.training.optim import AdamW
+from numpygpt.training.optim import AdamW, Moments
 
 
 class SavedRun(NamedTuple):
@@ -42,7 +42,7 @@ def save_run(
     model: GPT,
     encoding: tiktoken.Encoding,
     training: dict[str, Any],
-    optimizer: AdamW | None = None,
+    optimizer: AdamW | Moments | None = None,
 ) -> None:
     """Write a run's checkpoint in the place of its last one, in one instant.
 
@@ -54,8 +54,8 @@ def save_run(
         What is needed to generate.
     training : dict
         What JSON can hold.
-    optimizer : AdamW, optional
-        Without it, the run can generate and not be resumed.
+    optimizer : AdamW or Moments, optional
+        Has AdamW's m and v. Without it, the run can generate and not be resumed.
 
     Raises
     ------
