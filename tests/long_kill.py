@@ -1,7 +1,7 @@
 """kill -9 at a random moment, 50 times, while a checkpoint is written every step.
 
 Every restart resumes, and the last weights, AdamW's arrays, random streams and metrics are those
-of the run that nobody killed, bit for bit. A script for CI.
+of the run that nobody killed, bit for bit, and so are the checkpoints that it kept. A script for CI.
 """
 
 import csv
@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 
 from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.training.folder import KEPT, kept_checkpoints
 from numpygpt.training.saved import load_run, resume_run
 
 KILLS, STEPS = 50, 1500
 SHAPE = "--context-length 16 --n-embd 24 --n-head 2 --n-layer 2 --dropout 0.2"
-OPTIONS = f"--tokenizer bytes {SHAPE} --batch-size 2 --eval-every 50 --save-every 1"
+OPTIONS = f"--tokenizer bytes {SHAPE} --batch-size 2 --eval-every 50 --save-every 1 --keep 40"
 
 
 def command(*arguments: str) -> list[str]:
@@ -60,13 +61,19 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
+def kept(folder: Path) -> dict[int, bytes]:
+    """The weights of each earlier checkpoint."""
+    found = kept_checkpoints(folder)
+    return {step: load_run(path).model.flat.data.tobytes() for step, path in found}
+
+
 def same(a: Path, b: Path) -> bool:
     """Whether two runs ended alike."""
     x, y = resume_run(a), resume_run(b)
     arrays = [(x.model.flat.data, y.model.flat.data), (x.m, y.m), (x.v, y.v)]
     equal = all(p is not None and q is not None and (p == q).all() for p, q in arrays)
     states = [run.training["state"] | {"seconds": 0} for run in (x, y)]
-    return bool(equal) and states[0] == states[1] and rows(a) == rows(b)
+    return bool(equal) and states[0] == states[1] and rows(a) == rows(b) and kept(a) == kept(b)
 
 
 def main() -> int:
@@ -83,13 +90,14 @@ def main() -> int:
                 return 1
             kills += 1
             where.append(steps_done(folder))
-            parts += len(list(folder.glob("*.part")))
+            parts += len(list(folder.rglob("*.part")))
         subprocess.run(start(folder, text, STEPS), check=True, stdout=subprocess.DEVNULL)
         subprocess.run(start(straight, text, STEPS), check=True, stdout=subprocess.DEVNULL)
         print(f"killed {kills} times, after steps {', '.join(map(str, where))};")
         print(f"{parts} times while a checkpoint was being written")
         left = sorted(path.name for path in folder.iterdir())
-        if not same(folder, straight) or left != [CHECKPOINT, "metrics.csv"]:
+        left += [path.name for path in (folder / KEPT).glob("*.part")]
+        if not same(folder, straight) or left != [CHECKPOINT, KEPT, "metrics.csv"]:
             print(f"the killed run ended differently from the straight one: {left}")
             return 1
         print(f"then ended as the run that was not killed, after {steps_done(folder)} steps")

@@ -83,12 +83,16 @@ def write_checkpoint(
         raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+def checkpoint_path(path: str | Path) -> Path:
+    """The file of a checkpoint, given that or the folder of a run."""
+    path = user_path(path)
+    return path / CHECKPOINT if path.is_dir() or path.suffix != ".npz" else path
+
+
 @contextmanager
 def open_checkpoint(path: str | Path) -> Iterator["Checkpoint"]:
     """For a `with` block: the checkpoint of a run, given its folder or the file itself."""
-    path = user_path(path)
-    if path.is_dir() or path.suffix != ".npz":
-        path /= CHECKPOINT
+    path = checkpoint_path(path)
     if not path.parent.is_dir():
         raise CheckpointError(f"{path.parent}: expected the folder of a run, and there is none")
     if not path.is_file():  # a pipe, say, would be waited for

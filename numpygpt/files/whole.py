@@ -81,7 +81,10 @@ def write_whole(
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what a `write_whole` of `path` left that was killed. Only for its one writer."""
+    """Remove what a `write_whole` of `path` left that was killed. Only for its one writer.
+
+    The name may be a pattern, such as `step-*.npz`.
+    """
     for part in path.parent.glob(f"{path.name}.*.part"):
         part.unlink(missing_ok=True)
 

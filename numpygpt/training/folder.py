@@ -1,6 +1,17 @@
-"""The folder of a run: a new one that nobody else has, or an old one; one training at a time."""
+"""The folder of a run: a new one that nobody else has, or an old one; one training at a time.
+
+    checkpoint.npz          the last instant: see files/checkpoint.py
+    metrics.csv             the losses, step by step: see metrics.py
+    kept/step-0000000.npz   with --keep: earlier instants (kept.py says which), named after the
+    kept/step-0000044.npz   steps that were done
+
+What is kept has the form of checkpoint.npz, without AdamW's arrays: its weights, the tokenizer and
+the training's record. So it is a model as any other (`GPT.from_pretrained`, `load_tokenizer`,
+`numpygpt generate --run runs/1/kept/step-0000044.npz`), a third as large, and cannot be resumed.
+"""
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +24,8 @@ try:
     import fcntl
 except ImportError:  # Windows: two trainings in one folder go unnoticed
     fcntl = None  # type: ignore[assignment]
+
+KEPT = "kept"
 
 
 def option(name: str, value: str | Path) -> str:
@@ -67,10 +80,24 @@ def locked(folder: Path) -> Iterator[None]:
             except OSError:
                 pass  # a file system without locks
         remove_parts(folder / CHECKPOINT)
+        remove_parts(folder / KEPT / "step-*.npz")
         yield
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def kept_checkpoints(folder: str | Path) -> list[tuple[int, Path]]:
+    """What a run kept, from the first on: after how many steps, and the file.
+
+    The last checkpoint is not among them. Empty if it kept none, or if `folder` is none.
+    """
+    try:
+        paths = list((user_path(folder) / KEPT).iterdir())
+    except OSError:
+        return []
+    found = ((re.fullmatch(r"step-(\d{7,})\.npz", path.name), path) for path in paths)
+    return sorted((int(name[1]), path) for name, path in found if name)
 
 
 def _free_folder(parent: Path) -> Path:

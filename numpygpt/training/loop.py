@@ -56,6 +56,9 @@ class TrainConfig:
         Batches of held-out text in such a measurement.
     save_every : int
         Steps between checkpoints; 0: one with each measurement on held-out text.
+    keep : int
+        Earlier checkpoints to keep, densest at the start; each takes 4 bytes of disk a parameter,
+        a third of the last one; 0: none.
     seed : int
         Start of all random numbers: first weights, batches, dropout.
     windows : str
@@ -76,6 +79,7 @@ class TrainConfig:
     eval_every: int = 100
     eval_batches: int = 10
     save_every: int = 0
+    keep: int = 0
     seed: int = 0
     windows: str = RANDOM  # as in runs from before there was a choice
 
@@ -85,7 +89,7 @@ class TrainConfig:
                 raise ValueError(
                     f"TrainConfig: expected {name} at least 1, got {getattr(self, name)}"
                 )
-        for name in ("learning_rate", "warmup", "clip", "save_every", "seed"):
+        for name in ("learning_rate", "warmup", "clip", "save_every", "keep", "seed"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"TrainConfig: expected {name} at least 0, got {value}")

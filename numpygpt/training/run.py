@@ -19,8 +19,10 @@ from numpygpt.gpt import GPT
 from numpygpt.training.data import Data, Text
 from numpygpt.training.diagnose import parameter_not_finite
 from numpygpt.training.folder import resume_command
+from numpygpt.training.kept import forget_later, kept_path, steps_to_keep
 from numpygpt.training.loop import TrainConfig, Trainer
 from numpygpt.training.metrics import Metrics
+from numpygpt.training.optim import AdamW
 from numpygpt.training.progress import Progress, duration, say
 from numpygpt.training.record import Record
 from numpygpt.training.report import describe, judge_stories, sample, written
@@ -102,12 +104,21 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint, in one instant."""
+        self._write(self.folder, self.trainer.optimizer)
+        self.saved_step = self.trainer.steps_done
+
+    def keep(self) -> None:
+        """If it is to be kept, write this step's weights, too: before the checkpoint, always."""
+        c, done = self.trainer.config, self.trainer.steps_done
+        if done in steps_to_keep(c.keep, c.steps):
+            self._write(kept_path(self.folder, done))
+
+    def _write(self, path: Path, optimizer: AdamW | None = None) -> None:
         t = self.trainer
         if bad := parameter_not_finite(self.model):
             raise FloatingPointError(f"step {t.steps_done}: {bad} is not finite")
         record = Record.of(t, self.text, self.seconds)
-        save_run(self.folder, self.model, self.encoding, record.as_json(), t.optimizer)
-        self.saved_step = t.steps_done
+        save_run(path, self.model, self.encoding, record.as_json(), optimizer)
 
     def kept(self, then: str = "") -> str:
         """What the folder keeps, whatever comes now; `then`, unless that is all."""
@@ -153,6 +164,8 @@ class Run:
     def _steps(self, progress: Progress) -> None:
         """Steps until all are done, a signal comes, or nobody listens; then a checkpoint."""
         with Metrics(self.folder, self.trainer.steps_done) as metrics, stop_requested() as stop:
+            forget_later(self.folder, self.trainer.steps_done)
+            self.keep()
             if not self.trainer.steps_done:
                 self.show_sample(progress, "before training")
             while not (self.complete or stop or isinstance(progress.lost, BrokenPipeError)):
@@ -177,6 +190,7 @@ class Run:
             row |= {"held_out_loss": f"{loss:.6g}", "bits_per_byte": f"{bits:.6g}"}
             progress.print(f"{progress.line()}  held out {loss:.3f}, {bits:.3f} bits/byte")
         metrics.write(row)
+        self.keep()
         if done % (c.save_every or c.eval_every) == 0:
             metrics.flush()  # a checkpoint never is ahead of its rows
             self.save()

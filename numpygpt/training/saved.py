@@ -11,14 +11,13 @@ import numpy.typing as npt
 import tiktoken
 
 from numpygpt.files.checkpoint import (
-    CHECKPOINT,
     MOMENTS,
     WEIGHTS,
     CheckpointError,
+    checkpoint_path,
     open_checkpoint,
     write_checkpoint,
 )
-from numpygpt.files.whole import user_path
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import load_tokenizer
@@ -39,7 +38,7 @@ class SavedRun(NamedTuple):
 
 
 def save_run(
-    folder: str | Path,
+    path: str | Path,
     model: GPT,
     encoding: tiktoken.Encoding,
     training: dict[str, Any],
@@ -49,8 +48,8 @@ def save_run(
 
     Parameters
     ----------
-    folder : str or Path
-        Is there already.
+    path : str or Path
+        Its folder, which is there already, or a file in it.
     model, encoding
         What is needed to generate.
     training : dict
@@ -77,7 +76,7 @@ def save_run(
         )
     flats = [flat] if optimizer is None else [flat, optimizer.m, optimizer.v]
     groups = {g: model.flat.split(a) for g, a in zip((WEIGHTS, *MOMENTS), flats, strict=False)}
-    write_checkpoint(user_path(folder) / CHECKPOINT, model.config, encoding, training, groups)
+    write_checkpoint(checkpoint_path(path), model.config, encoding, training, groups)
 
 
 def load_run(folder: str | Path) -> SavedRun:
