@@ -1,9 +1,9 @@
 """Look inside: what the numbers of a model came to hold.
 
 Read in this order: traces (one forward pass, kept), words (tokens and words), embeddings (what is
-near what), attention (who looks at whom), lens (what each block predicts), answer and attribution (which part
-says a word), ablation (what is lost without it), gradients (how the answer moves with the input),
-kinds and planning (questions to the built-in stories' model), check (the identities).
+near what), attention (who looks at whom), lens (what each block predicts), answer and attribution
+(which part says a word), ablation (what is lost without it), gradients (how the answer moves with
+the input), kinds and planning (questions to the built-in stories' model), check (the identities).
 
     from numpygpt.inside import trace, predictions
     seen = trace(model, ids)

@@ -37,10 +37,13 @@ score comes from token, position and bias alone), and bias, the last term.
 Reference: the kinds of heads: Elhage et al. 2021, Olsson et al. 2022, Wang et al. 2022.
 """
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from numpygpt.gpt import GPT
-from numpygpt.inside.traces import Trace
+from numpygpt.inside.traces import Trace, biases, frozen, trace
 from numpygpt.layers.base import Array
 
 KINDS = ("previous", "first", "duplicate", "induction")
@@ -63,7 +66,12 @@ class HeadScores:
 
     def strongest(self, kind: str, n: int = 5) -> list[tuple[int, int, float]]:
         """The n heads that are most of one of KINDS: (block, head, score), the best first."""
-        raise NotImplementedError
+        if kind not in KINDS:
+            raise ValueError(f"expected one of {', '.join(KINDS)}, got {kind!r}")
+        scores = np.nan_to_num(getattr(self, kind))
+        best = np.argsort(-scores, axis=None, kind="stable")[:n]
+        found = zip(*np.unravel_index(best, scores.shape), strict=True)
+        return [(int(l), int(h), float(scores[l, h])) for l, h in found]
 
 
 @dataclass(frozen=True)
@@ -88,14 +96,32 @@ class ScoreSplit:
     remainder: float
 
 
-def patterns(trace: Trace) -> Array:
+def patterns(seen: Trace) -> Array:
     """Every head's P: (L, H, T, T), [.., t, s]: how much of what token t takes comes from s."""
-    raise NotImplementedError
+    T = len(seen.ids)
+    P = np.zeros((seen.model.config.n_layer, seen.model.config.n_head, T, T), seen.logits.dtype)
+    for l, block in enumerate(seen.model.blocks):
+        q, k, _ = seen.qkv(l)
+        _, _, lse, _ = block.attention.saved
+        S = (q / math.sqrt(q.shape[-1])) @ k.swapaxes(-1, -2)
+        np.exp(S - lse[0], out=P[l], where=np.tri(T, dtype=bool))
+    return P
 
 
 def score_patterns(P: Array, ids: Array) -> HeadScores:
-    """How far patterns (L, H, T, T) over a text of ids (T,) are of each kind."""
-    raise NotImplementedError
+    """How far patterns (..., T, T) over a text of ids (T,) are of each kind; scores are (...)."""
+    T = len(ids)
+    if P.shape[-2:] != (T, T):
+        raise ValueError(f"expected patterns of shape (..., {T}, {T}) for {T} ids, got {P.shape}")
+    t, s = np.indices((T, T))
+    twin = (ids[:, None] == ids) & (s < t)
+    after_twin = np.zeros((T, T), bool)
+    after_twin[:, 1:] = twin[:, :-1] & (s < t)[:, 1:]
+    shares = [P[..., mask].sum(-1) / T for mask in (s == t - 1, s == 0)]
+    for mask in (twin, after_twin):
+        rows = np.count_nonzero(mask.any(1))
+        shares.append(P[..., mask].sum(-1) / rows if rows else np.full(P.shape[:-2], np.nan))
+    return HeadScores(*shares)
 
 
 def score_heads(
@@ -114,9 +140,49 @@ def score_heads(
         How many are averaged.
     seed : int
     """
-    raise NotImplementedError
+    c, rng = model.config, np.random.default_rng(seed)
+    first = [] if begin is None else [begin]
+    others = np.setdiff1d(np.arange(c.vocab_size), first)
+    length = min(length, (c.context_length - len(first)) // 2, len(others))
+    if length < 2 or texts < 1:
+        raise ValueError(
+            f"expected at least one text, and room for 2 tokens and the same again, got {texts} "
+            f"texts of {length} tokens, context {c.context_length}, vocabulary {c.vocab_size}"
+        )
+    scores = []
+    for _ in range(texts):
+        part = rng.choice(others, length, replace=False)
+        seen = trace(model, np.concatenate([np.array(first, int), part, part]))
+        scores.append(score_patterns(patterns(seen), seen.ids))
+    return HeadScores(*(np.mean([getattr(x, kind) for x in scores], 0) for kind in KINDS))
 
 
-def split_score(trace: Trace, block: int, head: int, t: int, s: int) -> ScoreSplit:
+def split_score(seen: Trace, block: int, head: int, t: int, s: int) -> ScoreSplit:
     """The score of query t and key s, s <= t, split; IndexError if one of them is not there."""
-    raise NotImplementedError
+    seen.expect_block(block, head)
+    t, s = seen.at(t), seen.at(s)
+    if s > t:
+        raise IndexError(f"token {t} does not see token {s}, which comes later")
+    linear, H = seen.model.blocks[block].attention.qkv, seen.model.config.n_head
+    W, b = (x.reshape(*x.shape[:-1], 3, H, -1)[..., head, :] for x in (linear.W.data, biases(linear)))
+    root = math.sqrt(W.shape[-1])
+    names, queries = _inputs(seen, block, t)
+    _, keys = _inputs(seen, block, s)
+    q, k = queries @ W[:, 0], keys @ W[:, 1]  # (n, D)
+    q[-1] += b[0]
+    k[-1] += b[1]
+    table = q @ k.T / root
+    all_q, all_k, _ = seen.qkv(block)[:, head]
+    score = float(all_q[t] @ all_k[s]) / root
+    return ScoreSplit(names, table, score, score - float(table.sum()))
+
+
+def _inputs(seen: Trace, block: int, t: int) -> tuple[list[str], Array]:
+    """What a block's attention reads of token t, by its parts: (n, C), the norm's bias last."""
+    parts = {"token": seen.token[t], "position": seen.position[t]}
+    for l in range(block):
+        parts[f"attention {l}"] = seen.attention[l, t]
+        parts[f"feedforward {l}"] = seen.feedforward[l, t]
+    norm = seen.model.blocks[block].norm1
+    scaled = frozen(norm, np.stack(list(parts.values())), t)
+    return [*parts, "bias"], np.concatenate([scaled, norm.bias.data[None]])

@@ -23,8 +23,10 @@ scale, and what later parts do: ablation.py does that, and the two differ.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from numpygpt.inside.answer import Answer
-from numpygpt.inside.traces import Trace
+from numpygpt.inside.traces import Trace, biases, frozen
 from numpygpt.layers.base import Array
 
 
@@ -62,9 +64,45 @@ class Attribution:
 
     def parts(self) -> list[tuple[str, float]]:
         """All of it in a row, by name ("token", "head 4.11", "feedforward 3", ...)."""
-        raise NotImplementedError
+        L, H = self.heads.shape
+        rows = [("token", self.token), ("position", self.place)]
+        for l in range(L):
+            rows += [(f"head {l}.{h}", float(self.heads[l, h])) for h in range(H)]
+            rows += [
+                (f"value bias {l}", float(self.value_bias[l])),
+                (f"output bias {l}", float(self.output_bias[l])),
+                (f"feedforward {l}", float(self.feedforward[l])),
+                (f"feedforward bias {l}", float(self.feedforward_bias[l])),
+            ]
+        return [*rows, ("norm bias", self.norm_bias)]
 
 
-def attribute(trace: Trace, answer: Answer) -> Attribution:
+def attribute(seen: Trace, answer: Answer) -> Attribution:
     """Which part says how much of the answer; IndexError if there is no such word or position."""
-    raise NotImplementedError
+    t, model = seen.at(answer.position), seen.model
+    direction = answer.direction(model.head.W.data)  # (C,)
+
+    def says(x: Array) -> Array:
+        """How much parts (..., C) of the stream at t add: (...)."""
+        return frozen(model.norm, x, t) @ direction
+
+    heads, value_bias, output_bias, last_bias = [], [], [], []
+    for l, block in enumerate(model.blocks):
+        b_v = biases(block.attention.qkv).reshape(3, -1)[2]
+        of_heads = b_v.reshape(model.config.n_head, 1, -1) @ seen.output_rows(l)  # (H, 1, C)
+        heads.append(says(seen.heads(l)[:, t] - of_heads[:, 0]))
+        value_bias.append(says(of_heads.sum(0)[0]))
+        output_bias.append(says(biases(block.attention.proj)))
+        last_bias.append(says(biases(block.feedforward.proj)))
+    parts = (
+        float(says(seen.token[t])),
+        float(says(seen.position[t])),
+        np.stack(heads),
+        says(seen.feedforward[:, t]) - np.array(last_bias),
+        np.array(value_bias),
+        np.array(output_bias),
+        np.array(last_bias),
+        float(model.norm.bias.data @ direction),
+    )
+    logit = float(answer.read(seen.logits))
+    return Attribution(answer, *parts, logit, logit - float(sum(np.sum(x) for x in parts)))

@@ -14,9 +14,13 @@ early ones, whose x is short, seem undecided. After the last block both are the 
 Reference: nostalgebraist 2020 ("the logit lens").
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
-from numpygpt.inside.traces import Trace
+import numpy as np
+
+from numpygpt.inside.answer import Answer
+from numpygpt.inside.traces import Trace, frozen
 from numpygpt.layers.base import Array
 
 
@@ -60,6 +64,49 @@ class Lens:
     remainder: float
 
 
-def predictions(trace: Trace, word: int | None = None, k: int = 5) -> Lens:
+def predictions(seen: Trace, word: int | None = None, k: int = 5) -> Lens:
     """Read every block; `word` is the last position's true one (None: what the model says)."""
-    raise NotImplementedError
+    V = seen.model.config.vocab_size
+    if not 1 <= k <= V:
+        raise ValueError(f"expected from 1 to {V} words a position, got {k}")
+    last = int(seen.logits[-1].argmax()) if word is None else word
+    Answer(last).expect(V)
+    words = np.append(seen.ids[1:], last)
+    anew = [_read(z, words, k) for z in read_anew(seen)]
+    head, norm = seen.model.head.view(), seen.model.norm
+    each = (head.forward(frozen(norm, x) + norm.bias.data) for x in seen.blocks)
+    still = [_read(z, words, k) for z in each]
+    own = _read(seen.logits, words, k).probability
+    difference = max(np.abs(own - reading[-1].probability).max() for reading in (anew, still))
+    return Lens(words, _stack(anew), _stack(still), float(difference))
+
+
+def read_anew(seen: Trace) -> Iterator[Array]:
+    """The logits (T, V) that the final norm and the head read after each block, from 0 to L."""
+    norm, head = seen.model.norm.view(), seen.model.head.view()  # which save nothing
+    return (head.forward(norm.forward(x)) for x in seen.blocks)
+
+
+def softmax(z: Array) -> Array:
+    """Over the last axis."""
+    p: Array = np.exp(z - z.max(-1, keepdims=True))
+    return p / p.sum(-1, keepdims=True)
+
+
+def _read(z: Array, words: Array, k: int) -> Reading:
+    """One block's logits (T, V)."""
+    p = softmax(z)
+    of_words = np.take_along_axis(z, words[:, None], -1)
+    some = np.argpartition(-z, k - 1, axis=-1)[:, :k]
+    order = np.argsort(-np.take_along_axis(z, some, -1), axis=-1, kind="stable")
+    top = np.take_along_axis(some, order, -1)
+    return Reading(
+        top,
+        np.take_along_axis(p, top, -1),
+        np.take_along_axis(p, words[:, None], -1)[:, 0],
+        1 + np.count_nonzero(z > of_words, axis=-1),
+    )
+
+
+def _stack(readings: list[Reading]) -> Reading:
+    return Reading(*(np.stack([vars(r)[f.name] for r in readings]) for f in fields(Reading)))

@@ -33,6 +33,7 @@ import numpy.typing as npt
 from numpygpt.gpt import GPT, batch_of_ids
 from numpygpt.layers.base import Array
 from numpygpt.layers.dropout import Dropout
+from numpygpt.layers.layernorm import LayerNorm
 from numpygpt.layers.linear import Linear
 
 
@@ -111,6 +112,17 @@ def biases(linear: Linear) -> Array:
     """Of a Linear that may have none: (O,)."""
     O = linear.W.shape[1]
     return np.zeros(O, linear.W.data.dtype) if linear.b is None else linear.b.data
+
+
+def frozen(norm: LayerNorm, x: Array, t: int | slice = slice(None)) -> Array:
+    """What a norm makes of parts x (..., C) of the token(s) t, at the scale that it had there.
+
+    (x - mean(x)) rstd gain: linear in x, so parts may be summed before or after. Its bias comes
+    once, whatever the parts.
+    """
+    _, rstd = norm.saved
+    y: Array = (x - x.mean(-1, keepdims=True)) * rstd[t] * norm.gain.data
+    return y
 
 
 def replica_without_dropout(model: GPT) -> GPT:
