@@ -1,0 +1,199 @@
+"""A Look as JSON has it: lists, numbers and texts, rounded to what can be seen.
+
+Probabilities keep four decimals (five digits would not show in a picture), all else five
+significant digits; remainders and limits keep what they are. A token is its id; `texts` has each
+id's text. A NaN is null. Patterns have, for each token, only the tokens that it sees.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from numpygpt import __version__
+from numpygpt.inside.ablation import Ablation
+from numpygpt.inside.attribution import Attribution
+from numpygpt.inside.embeddings import Neighbours
+from numpygpt.inside.lens import Reading
+from numpygpt.inside.looking import Look
+from numpygpt.inside.panels import panel_of
+from numpygpt.inside.words import token_text
+from numpygpt.layers.base import Array
+
+MOST_PATTERNS = 420_000  # numbers: of about seven characters each
+
+
+def significant(x: Any) -> Any:
+    """Numbers, lists or arrays of them, to five significant digits."""
+    if isinstance(x, np.ndarray | list | tuple):
+        return [significant(one) for one in (x.tolist() if isinstance(x, np.ndarray) else x)]
+    if isinstance(x, int):
+        return x
+    return float(f"{x:.5g}") if math.isfinite(x) else None
+
+
+def shares(x: Array) -> Any:
+    """Probabilities to four decimals."""
+    return np.round(x.astype(np.float64), 4).tolist()
+
+
+def as_dict(look: Look) -> dict[str, Any]:
+    """All of it."""
+    attributions = zip(look.logits, look.leads, strict=True)
+    patterns, too_many = seen_patterns(look)
+    ids = {int(i) for i in look.ids} | {int(i) for i in look.lens.words}
+    ids |= {int(i) for r in (look.lens.anew, look.lens.frozen) for i in np.unique(r.top)}
+    ids |= {int(a.answer.other) for a in look.leads if a.answer.other is not None}
+    return {
+        "format": 1,
+        "numpygpt": __version__,
+        "model": model(look),
+        "prompt": look.prompt,
+        "ids": look.ids.tolist(),
+        "texts": {str(i): token_text(look.encoding, i) for i in sorted(ids)},
+        "first": {"block": look.head[0], "head": look.head[1]},
+        "embeddings": embeddings(look),
+        "attention": {
+            "patterns": patterns,
+            "kinds": {kind: significant(scores) for kind, scores in vars(look.kinds).items()},
+            "splits": [
+                {
+                    **dict(zip(("block", "head", "t", "s"), pair, strict=True)),
+                    "names": split.names,
+                    "table": significant(split.table),
+                    "score": significant(split.score),
+                    "remainder": split.remainder,
+                }
+                for pair, split in look.splits.items()
+            ],
+            "splits_of": look.splits_of,
+        },
+        "lens": {
+            "words": look.lens.words.tolist(),
+            "anew": reading(look.lens.anew),
+            "frozen": reading(look.lens.frozen),
+        },
+        "attribution": [{"logit": attribution(a), "lead": attribution(b)} for a, b in attributions],
+        "ablation": [ablation(one, look.answer) for one in look.ablations],
+        "gradients": gradients(look),
+        "planning": [planned(one) for one in look.planning],
+        "training": look.checkpoints or None,
+        "identities": [
+            {**vars(one), "holds": one.holds, "panel": panel_of(one.name)} for one in look.checks
+        ],
+        "left_out": look.left_out + too_many,
+    }
+
+
+def model(look: Look) -> dict[str, Any]:
+    """What it is."""
+    c, n = look.model.config, look.model.num_parameters()
+    dtype = str(look.model.flat.data.dtype)
+    about = (
+        f"{look.name}: {n:,} parameters; {c.n_layer} blocks of {c.n_head} heads, width {c.n_embd}, "
+        f"context {c.context_length:,}, {c.vocab_size:,} tokens in the vocabulary; looked at in "
+        f"{dtype}"
+    )
+    shape = {"blocks": c.n_layer, "heads": c.n_head, "width": c.n_embd}
+    more = {"vocabulary": c.vocab_size, "context": c.context_length, "parameters": n}
+    return {"name": look.name, "about": about, **shape, **more, "dtype": dtype}
+
+
+def seen_patterns(look: Look) -> tuple[list[Any], list[str]]:
+    """What each head's tokens see, by block and head; null for heads that there is no room for."""
+    P = look.patterns
+    L, H, T, _ = P.shape
+    fit = max(1, MOST_PATTERNS // (T * (T + 1) // 2))
+    strength = np.nan_to_num(np.stack(list(vars(look.kinds).values()))).max(0)
+    strength[look.head] = np.inf
+    order = np.argsort(-strength, axis=None, kind="stable")
+    kept = {(int(l), int(h)) for l, h in zip(*np.unravel_index(order[:fit], (L, H)), strict=True)}
+    rows = [
+        [[shares(P[l, h, t, : t + 1]) for t in range(T)] if (l, h) in kept else None for h in range(H)]
+        for l in range(L)
+    ]
+    if fit >= L * H:
+        return rows, []
+    return rows, [f"Patterns are here of the {fit} heads of {L * H} with the clearest kinds."]
+
+
+def near(one: Neighbours) -> dict[str, Any]:
+    """Without the ids: a neighbour is a text here."""
+    numbers = {"cosines": significant(one.cosines), "mean": significant(one.mean)}
+    return {"word": one.word, "tokens": one.tokens, "words": one.words, **numbers}
+
+
+def embeddings(look: Look) -> dict[str, Any]:
+    """Neighbours, map, kinds."""
+    of = {str(key): near(one) for key, one in look.near.items()}
+    place = look.map
+    return {
+        "word": "word" if "word" in look.near else None,
+        "of": of,
+        "map": place and {
+            "words": place.words,
+            "places": significant(place.places),
+            "share": significant(place.share),
+        },
+        "context": [near(one) for one in look.context],
+        "at": look.at,
+        "kinds": [
+            {"kind": one.kind, "words": one.words, **{
+                name: significant(getattr(one, name)) for name in ("share", "chance")}}
+            for one in look.kinds_of_words
+        ],
+    }
+
+
+def reading(one: Reading) -> dict[str, Any]:
+    """One lens."""
+    return {
+        "top": one.top.tolist(),
+        "top_probability": shares(one.top_probability),
+        "probability": significant(one.probability),
+        "rank": one.rank.tolist(),
+    }
+
+
+def attribution(a: Attribution) -> dict[str, Any]:
+    """One position's, with the value biases of a block's heads in one bar."""
+    names = ("token", "place", "heads", "feedforward", "output_bias", "feedforward_bias")
+    return {
+        "word": int(a.answer.word),
+        "other": a.answer.other,
+        **{name: significant(getattr(a, name)) for name in (*names, "norm_bias", "logit")},
+        "value_bias": significant(a.value_bias.sum(1)),
+        "remainder": a.remainder,
+    }
+
+
+def ablation(one: Ablation, word: int) -> dict[str, Any]:
+    """One way to leave parts out."""
+    numbers = {name: significant(x) for name, x in vars(one).items() if name != "how"}
+    return {"how": one.how, "word": word, **numbers}
+
+
+def gradients(look: Look) -> dict[str, Any]:
+    """Of the answer by what goes in, and of the loss on its way down."""
+    g, whole = look.by_input, look.integrated
+    way = look.by_loss or g
+    return {
+        "word": look.answer,
+        "norms": significant(g.norms),
+        "times_input": significant(g.times_input),
+        "gap": significant(g.gap),
+        "integrated": significant(whole.tokens),
+        "integrated_gap": significant(whole.gap),
+        "evaluations": whole.evaluations,
+        "of_loss": look.by_loss is not None,
+        "stream": significant(way.stream),
+        "branch": significant(way.branch),
+    }
+
+
+def planned(one: Any) -> dict[str, Any]:
+    """One subject's."""
+    return {
+        name: significant(x) if isinstance(x, np.ndarray | float) else x
+        for name, x in vars(one).items()
+    }

@@ -1,0 +1,104 @@
+"""What the page shows of embeddings: neighbours of many tokens at once, and which words to map.
+
+The formulas are those of embeddings.py: cosines of vectors from which the vocabulary's mean is
+taken off. There, one word's are computed with the random pairs' mean and spread, which takes a
+product over the whole vocabulary; here that is done once for all tokens of a prompt.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import tiktoken
+
+from numpygpt.gpt import GPT
+from numpygpt.inside.embeddings import (
+    EmbeddingMap,
+    Neighbours,
+    embedding_map,
+    neighbours,
+    neighbours_in_context,
+)
+from numpygpt.inside.kinds import story_kinds
+from numpygpt.inside.words import token_text, token_texts, word_ids
+from numpygpt.layers.base import Array
+
+NEIGHBOURS = 10
+IN_MAP = 90  # words, at most: more would cover each other
+MOST_FLOPS = 2e11  # for neighbours in context, a forward pass for each candidate
+
+
+def nearest_to(
+    model: GPT, encoding: tiktoken.Encoding, ids: Array, word: str | None
+) -> dict[int | str, Neighbours]:
+    """The neighbours of each token by its id, and of a word by "word"."""
+    asked = word if word is not None else token_text(encoding, ids[-1])
+    first = neighbours(model, encoding, asked if asked.strip() else " the", NEIGHBOURS)
+    W = model.token_embedding.W.data[: encoding.n_vocab]
+    unit = W - W.mean(0)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.finfo(W.dtype).tiny)
+    near: dict[int | str, Neighbours] = {}
+    for own in dict.fromkeys(ids.tolist()):
+        if own >= len(W):
+            continue
+        cosines = unit @ unit[own]
+        cosines[own] = -np.inf
+        best = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
+        text, texts = token_text(encoding, own), token_texts(encoding, best)
+        near[own] = replace(
+            first, word=text, tokens=[text], words=texts, ids=best, cosines=cosines[best]
+        )
+    return near if word is None else {"word": first, **near}
+
+
+def single(encoding: tiktoken.Encoding, words: list[str]) -> list[str]:
+    """Those that are one token, in running text, each once."""
+    found = {}
+    for word in words:
+        if word.strip() and "\ufffd" not in word and len(ids := word_ids(encoding, word)) == 1:
+            found.setdefault(ids[0], word)
+    return list(found.values())
+
+
+def of_interest(
+    encoding: tiktoken.Encoding, near: dict[int | str, Neighbours], stories: bool
+) -> list[str]:
+    """Words to compare: the prompt's and their neighbours, and those of the stories' kinds."""
+    asked = [one.word for one in near.values()]
+    kinds = [word for kind in story_kinds().values() for word in kind] if stories else []
+    others = [word for one in near.values() for word in one.words[:4]]
+    first = near.get("word")
+    return single(encoding, asked + (first.words if first else []) + kinds + others)
+
+
+def map_of(
+    model: GPT, encoding: tiktoken.Encoding, near: dict[int | str, Neighbours], stories: bool
+) -> EmbeddingMap | None:
+    """A map of as many of these as can be read; None if there are fewer than three."""
+    words = of_interest(encoding, near, stories)[:IN_MAP]
+    return embedding_map(model, encoding, words) if len(words) > 2 else None
+
+
+def in_context(
+    model: GPT,
+    encoding: tiktoken.Encoding,
+    ids: Array,
+    near: dict[int | str, Neighbours],
+    stories: bool,
+    left_out: list[str],
+) -> tuple[list[Neighbours], int]:
+    """Neighbours of a token in its place: of the word asked for, where it stands, or the last."""
+    own = word_ids(encoding, near["word"].word) if "word" in near else []
+    places = np.flatnonzero(ids == own[0]) if len(own) == 1 else np.array([], int)
+    at = int(places[-1]) if len(places) else len(ids) - 1
+    words = of_interest(encoding, near, stories)
+    most = int(MOST_FLOPS / (2 * model.num_parameters() * (at + 1)))
+    if len(words) > most:
+        left_out.append(
+            f"Neighbours in context are among {most} words; for more, the model would run too long."
+            if most > 11
+            else "Neighbours in context are left out: they take a forward pass for each word."
+        )
+        words = words[:most]
+    if len(words) < 12:
+        return [], at
+    return neighbours_in_context(model, encoding, ids, at, words, 6), at
