@@ -10,7 +10,7 @@ the input), kinds and planning (questions to the built-in stories' model), check
     predictions(seen).anew.rank
 """
 
-from numpygpt.inside.ablation import Ablation, Patching, ablate, logits_without, patch
+from numpygpt.inside.ablation import Ablation, Patching, ablate, logits_without, patch, patch_stream
 from numpygpt.inside.answer import Answer
 from numpygpt.inside.attention import (
     HeadScores,
@@ -38,7 +38,7 @@ from numpygpt.inside.gradients import (
 )
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds
 from numpygpt.inside.lens import Lens, Reading, predictions
-from numpygpt.inside.planning import Planning, planned_word, read_ahead
+from numpygpt.inside.planning import Planning, planned_word
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 
@@ -71,10 +71,10 @@ __all__ = [
     "neighbours",
     "neighbours_in_context",
     "patch",
+    "patch_stream",
     "patterns",
     "planned_word",
     "predictions",
-    "read_ahead",
     "score_heads",
     "score_patterns",
     "split_score",

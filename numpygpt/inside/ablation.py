@@ -19,13 +19,18 @@ itself says at the answer's position; ablation, also what later parts make of it
 or say in its place what it no longer does), at all positions, and the final norm's new scale.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from numpygpt.inside.answer import Answer
+from numpygpt.inside.attribution import attribute
 from numpygpt.inside.traces import Trace
 from numpygpt.layers.base import Array
 
 HOW = ("zero", "mean")
+KINDS = ("feedforward", "block")  # of parts, besides heads
 
 
 @dataclass(frozen=True)
@@ -63,34 +68,139 @@ class Patching:
     heads : ndarray (L, H)
         The corrupt text's answer with the clean text's head in it, at all positions.
     feedforward : ndarray (L,)
-    stream : ndarray (L + 1, T)
-        The same with the clean residual stream before block l (L: after the last) at one position.
     """
 
     clean: float
     corrupt: float
     heads: Array
     feedforward: Array
-    stream: Array
 
-    def restored(self, answer: Array) -> Array:
-        """0: as corrupt as before; 1: as clean as the clean text."""
-        raise NotImplementedError
+    def restored(self, answers: Array) -> Array:
+        """Answers as shares: 0 as corrupt as before, 1 as clean as the clean text."""
+        return (answers - self.corrupt) / (self.clean - self.corrupt)
 
 
-def ablate(trace: Trace, answer: Answer, how: str = "zero") -> Ablation:
+def ablate(seen: Trace, answer: Answer, how: str = "zero") -> Ablation:
     """Leave out every head and every feed-forward in turn."""
-    raise NotImplementedError
+    if how not in HOW:
+        raise ValueError(f"expected {' or '.join(HOW)}, got {how!r}")
+    says = attribute(seen, answer)
+    heads, feedforward = _answers(seen, how, answer)
+    return Ablation(
+        how,
+        says.logit,
+        says.logit - heads,
+        says.heads + says.value_bias,
+        says.logit - feedforward,
+        says.feedforward + says.feedforward_bias,
+    )
 
 
 def patch(clean: Trace, corrupt: Trace, answer: Answer) -> Patching:
     """Put every part of the clean text into the corrupt one in turn; both have T tokens."""
-    raise NotImplementedError
+    _expect_alike(clean, corrupt)
+    right, wrong = (float(answer.read(seen.logits)) for seen in (clean, corrupt))
+    return Patching(right, wrong, *_answers(corrupt, clean, answer))
 
 
-def logits_without(trace: Trace, part: str, how: str | Trace = "zero") -> Array:
+def patch_stream(clean: Trace, corrupt: Trace, answer: Answer) -> Array:
+    """The corrupt text's answer with the clean residual stream at one position: (L + 1, T).
+
+    [l, t]: before block l (L: after the last one), at token t.
+    """
+    _expect_alike(clean, corrupt)
+    rows = []
+    T = len(corrupt.ids)
+    for l, (theirs, ours) in enumerate(zip(clean.blocks, corrupt.blocks, strict=True)):
+        streams = np.repeat(ours[None], T, axis=0)  # (T, T, C): the first T is which is patched
+        streams[np.arange(T), np.arange(T)] = theirs
+        rows.append(_answer(corrupt, streams, 2 * l, answer))
+    return np.stack(rows)
+
+
+def logits_without(seen: Trace, part: str, how: str | Trace = "zero") -> Array:
     """The logits (T, V) without "4.11" (a head), "feedforward 3" or "block 3".
 
-    With a Trace instead of "zero" or "mean", what the part said there takes its place.
+    With a Trace instead of "zero" or "mean", what the part said there takes its place; a block's
+    is the whole residual stream after it.
     """
-    raise NotImplementedError
+    kind, _, number = part.rpartition(" ")
+    block, _, head = number.partition(".")
+    well_formed = (kind == "" and head.isdecimal()) or (kind in KINDS and not head)
+    if not (well_formed and block.isdecimal()):
+        raise ValueError(
+            f'expected a part such as "4.11" (block.head), "feedforward 3" or "block 3", got '
+            f"{part!r}"
+        )
+    l, h = int(block), int(head or 0)
+    seen.expect_block(l, h)
+    if isinstance(how, Trace):
+        _expect_alike(how, seen)
+    if kind == "block":
+        x, after = seen.stream[2 * l + 2] + _change(seen, how, lambda s: s.stream[2 * l + 2]), 2
+    elif kind == "feedforward":
+        x, after = seen.stream[2 * l + 2] + _feedforward_changed(seen, how, l), 2
+    else:
+        x, after = seen.stream[2 * l + 1] + _heads_changed(seen, how, l)[h], 1
+    z: Array = seen.model.head.view().forward(_go_on(seen, x[None], 2 * l + after))[0]
+    return z
+
+
+def _answers(seen: Trace, how: str | Trace, answer: Answer) -> tuple[Array, Array]:
+    """With each head changed, and with each feed-forward: (L, H) and (L,)."""
+    heads, feedforward = [], []
+    for l in range(seen.model.config.n_layer):
+        streams = seen.stream[2 * l + 1] + _heads_changed(seen, how, l)
+        heads.append(_answer(seen, streams, 2 * l + 1, answer))
+        stream = seen.stream[2 * l + 2] + _feedforward_changed(seen, how, l)
+        feedforward.append(_answer(seen, stream[None], 2 * l + 2, answer)[0])
+    return np.stack(heads), np.stack(feedforward)
+
+
+def _change(seen: Trace, how: str | Trace, part: Callable[[Trace], Array]) -> Array:
+    """r less the part (..., T, n), for r as `how` says."""
+    x = part(seen)
+    if isinstance(how, Trace):
+        r = part(how)
+    elif how in HOW:
+        r = x.mean(-2, keepdims=True) * (how == "mean")
+    else:
+        raise ValueError(f"expected {' or '.join(HOW)}, or a Trace to patch from, got {how!r}")
+    return r - x
+
+
+def _heads_changed(seen: Trace, how: str | Trace, block: int) -> Array:
+    """(r - o_h) W_o[h] for each head of a block: (H, T, C)."""
+    return _change(seen, how, lambda s: s.mixed(block)) @ seen.output_rows(block)
+
+
+def _feedforward_changed(seen: Trace, how: str | Trace, block: int) -> Array:
+    """r - f for the feed-forward of a block: (T, C)."""
+    return _change(seen, how, lambda s: s.feedforward[block])
+
+
+def _go_on(seen: Trace, x: Array, after: int) -> Array:
+    """What the head reads if the residual stream is x (n, T, C) after so many half blocks."""
+    model = seen.model.view()
+    l, half = divmod(after, 2)
+    if half:
+        block = model.blocks[l]
+        x = x + block.feedforward.forward(block.norm2.forward(x))
+    for block in model.blocks[l + half :]:
+        x = block.forward(x)
+    return model.norm.forward(x)
+
+
+def _answer(seen: Trace, x: Array, after: int, answer: Answer) -> Array:
+    """The answers (n,) of the same."""
+    at = seen.at(answer.position)
+    y: Array = _go_on(seen, x, after)[:, at] @ answer.direction(seen.model.head.W.data)
+    return y
+
+
+def _expect_alike(one: Trace, other: Trace) -> None:
+    if one.stream.shape != other.stream.shape or len(one.logits[0]) != len(other.logits[0]):
+        raise ValueError(
+            "to patch, expected two texts of as many tokens, seen by one model, got "
+            f"{len(one.ids)} and {len(other.ids)} tokens"
+        )

@@ -164,7 +164,9 @@ def split_score(seen: Trace, block: int, head: int, t: int, s: int) -> ScoreSpli
     if s > t:
         raise IndexError(f"token {t} does not see token {s}, which comes later")
     linear, H = seen.model.blocks[block].attention.qkv, seen.model.config.n_head
-    W, b = (x.reshape(*x.shape[:-1], 3, H, -1)[..., head, :] for x in (linear.W.data, biases(linear)))
+    W, b = (
+        x.reshape(*x.shape[:-1], 3, H, -1)[..., head, :] for x in (linear.W.data, biases(linear))
+    )
     root = math.sqrt(W.shape[-1])
     names, queries = _inputs(seen, block, t)
     _, keys = _inputs(seen, block, s)

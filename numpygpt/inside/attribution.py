@@ -42,7 +42,9 @@ class Attribution:
         The token and the position embedding.
     heads : ndarray (L, H)
     feedforward : ndarray (L,)
-    value_bias, output_bias, feedforward_bias : ndarray (L,)
+    value_bias : ndarray (L, H)
+        b_v W_o, head by head; the bar is the sum over a block's heads.
+    output_bias, feedforward_bias : ndarray (L,)
     norm_bias : float
     logit : float
         From the forward pass.
@@ -69,7 +71,7 @@ class Attribution:
         for l in range(L):
             rows += [(f"head {l}.{h}", float(self.heads[l, h])) for h in range(H)]
             rows += [
-                (f"value bias {l}", float(self.value_bias[l])),
+                (f"value bias {l}", float(self.value_bias[l].sum())),
                 (f"output bias {l}", float(self.output_bias[l])),
                 (f"feedforward {l}", float(self.feedforward[l])),
                 (f"feedforward bias {l}", float(self.feedforward_bias[l])),
@@ -86,12 +88,12 @@ def attribute(seen: Trace, answer: Answer) -> Attribution:
         """How much parts (..., C) of the stream at t add: (...)."""
         return frozen(model.norm, x, t) @ direction
 
-    heads, value_bias, output_bias, last_bias = [], [], [], []
+    heads, head_bias, output_bias, last_bias = [], [], [], []
     for l, block in enumerate(model.blocks):
         b_v = biases(block.attention.qkv).reshape(3, -1)[2]
         of_heads = b_v.reshape(model.config.n_head, 1, -1) @ seen.output_rows(l)  # (H, 1, C)
         heads.append(says(seen.heads(l)[:, t] - of_heads[:, 0]))
-        value_bias.append(says(of_heads.sum(0)[0]))
+        head_bias.append(says(of_heads[:, 0]))
         output_bias.append(says(biases(block.attention.proj)))
         last_bias.append(says(biases(block.feedforward.proj)))
     parts = (
@@ -99,7 +101,7 @@ def attribute(seen: Trace, answer: Answer) -> Attribution:
         float(says(seen.position[t])),
         np.stack(heads),
         says(seen.feedforward[:, t]) - np.array(last_bias),
-        np.array(value_bias),
+        np.stack(head_bias),
         np.array(output_bias),
         np.array(last_bias),
         float(model.norm.bias.data @ direction),

@@ -22,14 +22,20 @@ their mean, X = U S V^T (SVD), the map is U S's first two columns; they hold (s_
 sum s^2 of the squared distances from the mean, the "share". What is left out is 1 less that.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import numpy.typing as npt
 import tiktoken
 
 from numpygpt.gpt import GPT
+from numpygpt.inside.traces import trace
+from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 from numpygpt.layers.base import Array
+
+TEXTS = 64  # through the blocks at a time
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,11 @@ def neighbours(
     model: GPT, encoding: tiktoken.Encoding, word: str, n: int = 10, centred: bool = True
 ) -> Neighbours:
     """The n tokens of the vocabulary that are nearest to a word, itself apart."""
-    raise NotImplementedError
+    W, own = model.token_embedding.W.data[: encoding.n_vocab], word_ids(encoding, word)
+    vectors = np.concatenate([W, W[own].mean(0, keepdims=True)])
+    vectors -= W.mean(0) if centred else 0
+    found = _nearest(vectors[:-1], vectors[-1], n, own if len(own) == 1 else [])
+    return Neighbours(word, token_texts(encoding, own), token_texts(encoding, found[0]), *found)
 
 
 def neighbours_in_context(
@@ -104,16 +114,85 @@ def neighbours_in_context(
     list of Neighbours
         L + 1 of them; their mean and deviation are those of pairs of these words.
     """
-    raise NotImplementedError
+    text = np.asarray(ids)
+    own = int(text[trace(model, text).at(at)])
+    others = sorted({token_of(encoding, word) for word in words} - {own})
+    if len(others) < 2:
+        raise ValueError(f"expected at least two words besides the text's own, got {len(others)}")
+    candidates = np.array([*others, own])
+    word, result = token_text(encoding, own), []
+    for x in vectors_in_context(model, text, at, candidates):
+        found = _nearest(x - x.mean(0), x[-1] - x.mean(0), n, [len(others)])
+        texts = token_texts(encoding, candidates[found[0]])
+        result.append(Neighbours(word, [word], texts, candidates[found[0]], *found[1:]))
+    return result
+
+
+def vectors_in_context(model: GPT, ids: Array, at: int, candidates: Array) -> Array:
+    """The residual stream where each of n tokens stands in a text's place `at`: (L + 1, n, C)."""
+    eval_mode, stop = model.view(), at % len(ids) + 1
+    parts = []
+    for start in range(0, len(candidates), TEXTS):
+        some = candidates[start : start + TEXTS]
+        texts = np.repeat(ids[None, :stop], len(some), axis=0)
+        texts[:, -1] = some
+        x = eval_mode.token_embedding.forward(texts)
+        x = x + eval_mode.position_embedding.forward(np.arange(stop))
+        seen = [x[:, -1]]
+        for block in eval_mode.blocks:
+            x = block.forward(x)
+            seen.append(x[:, -1])
+        parts.append(np.stack(seen))
+    return np.concatenate(parts, axis=1)
 
 
 def embedding_map(model: GPT, encoding: tiktoken.Encoding, words: Sequence[str]) -> EmbeddingMap:
     """At least three words, in the two dimensions in which their embeddings differ most."""
-    raise NotImplementedError
+    W = model.token_embedding.W.data
+    return _flattened(words, np.stack([W[word_ids(encoding, word)].mean(0) for word in words]))
 
 
 def map_in_context(
     model: GPT, encoding: tiktoken.Encoding, ids: npt.ArrayLike, at: int, words: Sequence[str]
 ) -> list[EmbeddingMap]:
     """The same in the place `at` of a text, before any block and after each: L + 1 maps."""
-    raise NotImplementedError
+    text = np.asarray(ids)
+    trace(model, text).at(at)
+    tokens = np.array([token_of(encoding, word) for word in words])
+    return [_flattened(words, x) for x in vectors_in_context(model, text, at, tokens)]
+
+
+def random_cosines(vectors: Array) -> tuple[float, float]:
+    """Mean and standard deviation of the cosines of all pairs of two of the vectors (n, C)."""
+    n, unit = len(vectors), _unit(vectors)
+    pairs = n * (n - 1)
+    mean = (float(np.square(unit.sum(0)).sum()) - n) / pairs
+    square = (float(np.square(unit.T @ unit).sum()) - n) / pairs
+    return mean, math.sqrt(max(square - mean**2, 0.0))
+
+
+def _unit(vectors: Array) -> Array:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    y: Array = vectors / np.where(lengths, lengths, 1)
+    return y
+
+
+def _nearest(
+    vectors: Array, one: Array, n: int, but: Sequence[int]
+) -> tuple[Array, Array, float, float]:
+    """Which n of the vectors are nearest to one, their cosines, and what chance would give."""
+    if n < 1:
+        raise ValueError(f"expected at least 1 neighbour, got {n}")
+    cosines = _unit(vectors) @ _unit(one)
+    cosines[list(but)] = -np.inf
+    best = np.argsort(-cosines, kind="stable")[: min(n, len(vectors) - len(but))]
+    return best, cosines[best], *random_cosines(vectors)
+
+
+def _flattened(words: Sequence[str], vectors: Array) -> EmbeddingMap:
+    if len(words) < 3:
+        raise ValueError(f"a map needs at least three words, got {len(words)}")
+    U, s, _ = np.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
+    places = U[:, :2] * s[:2]
+    places *= np.where(places[0] < 0, -1, 1)  # an axis has no sign: the first word's is +
+    return EmbeddingMap(list(words), places, s[:2] ** 2 / (s**2).sum())

@@ -25,11 +25,16 @@ Reference: Sundararajan, Taly and Yan 2017 (integrated gradients).
 
 from dataclasses import dataclass
 
+import numpy as np
 import numpy.typing as npt
 
 from numpygpt.gpt import GPT
+from numpygpt.gradcheck.oracles import rms
 from numpygpt.inside.answer import Answer
+from numpygpt.inside.traces import trace
 from numpygpt.layers.base import Array
+
+NODES = 8  # of Gauss and Legendre, in each piece of the line
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,21 @@ def input_gradients(model: GPT, ids: npt.ArrayLike, answer: Answer | None = None
 
     Without an answer, of the loss: the mean cross-entropy, in nats, of all tokens but the first.
     """
-    raise NotImplementedError
+    asked = _Asked(model, ids, answer)
+    e = asked.embeddings
+    stream, branch = asked.backward(e[None])
+    without = asked.value(np.zeros_like(e))
+    g, value = stream[0][0], asked.value(e)
+    times_input = (g * e).sum(-1)
+    return Gradients(
+        value,
+        g,
+        np.linalg.norm(g, axis=-1),
+        times_input,
+        value - without - float(times_input.sum()),
+        np.linalg.norm(np.concatenate(stream), axis=-1),
+        np.linalg.norm(np.concatenate(branch), axis=-1),
+    )
 
 
 def integrated_gradients(
@@ -100,4 +119,89 @@ def integrated_gradients(
     most: int = 1024,
 ) -> Integrated:
     """Halve the pieces until |gap| <= limit, or `most` backward passes are done."""
-    raise NotImplementedError
+    asked = _Asked(model, ids, answer)
+    e, done, pieces = asked.embeddings, 0, 1
+    value, without = asked.value(e), asked.value(np.zeros_like(e))
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)  # of [-1, 1]
+    while True:
+        tokens = np.zeros(len(e))
+        for piece in range(pieces):
+            a = (piece + (nodes + 1) / 2) / pieces
+            stream, _ = asked.backward(a.astype(e.dtype)[:, None, None] * e)
+            tokens += weights @ (stream[0] * e).sum(-1) / (2 * pieces)
+        done += NODES * pieces
+        gap = value - without - float(tokens.sum())
+        if abs(gap) <= limit or done + 2 * NODES * pieces > most:
+            return Integrated(tokens, value, without, gap, done)
+        pieces *= 2
+
+
+def directional(
+    model: GPT, ids: npt.ArrayLike, answer: Answer | None = None, seed: int = 0, h: float = 1e-5
+) -> tuple[float, float, float]:
+    """The slope along a random direction v by the gradient, by a central difference, and its size.
+
+    As large as the embeddings, v moves all of them at once; the size is |g v|, which the slope has
+    for most v, and at least a hundredth of the answer, below which its rounding is seen (both as
+    in gradcheck/model.py).
+    """
+    asked = _Asked(model, ids, answer)
+    e = asked.embeddings
+    v = np.random.default_rng(seed).standard_normal(e.shape) * rms(e)
+    g = asked.backward(e[None])[0][0][0]
+    above, below = asked.value(e + h * v), asked.value(e - h * v)
+    size = max(float(np.linalg.norm(g * v)), abs(above) / 100)
+    return float((g * v).sum()), (above - below) / (2 * h), size
+
+
+class _Asked:
+    """A question to a model: how does the answer move with the token embeddings of a text?"""
+
+    def __init__(self, model: GPT, ids: npt.ArrayLike, answer: Answer | None) -> None:
+        seen = trace(model, ids)  # refuses what is no text
+        if answer is None and len(seen.ids) < 2:
+            raise ValueError("the loss of a text needs two tokens at least: one to predict")
+        if answer is not None:
+            answer.expect(len(model.head.W.data))
+            seen.at(answer.position)
+        self.ids, self.embeddings, self.positions = seen.ids, seen.token, seen.position
+        self.model, self.answer = seen.model, answer
+
+    def value(self, e: Array) -> float:
+        """The answer for embeddings e (T, C)."""
+        return self._answer(self.model.view(), e[None])[0]
+
+    def backward(self, e: Array) -> tuple[list[Array], list[Array]]:
+        """Gradients by each half block's input, and what came back through its branch.
+
+        For n texts' embeddings, (n, T, C); each list holds such arrays, from the first half block
+        on.
+        """
+        model = self.model
+        _, dx = self._answer(model, e)
+        dx = model.norm.backward(dx)
+        stream, branch = [dx], []
+        for block in reversed(model.blocks):
+            for part, norm in ((block.feedforward, block.norm2), (block.attention, block.norm1)):
+                branch.append(norm.backward(part.backward(dx, norm.output())))
+                dx = dx + branch[-1]
+                stream.append(dx)
+        model.zero_grad()  # the parameters' are not asked for
+        return stream[::-1], branch[::-1]
+
+    def _answer(self, model: GPT, e: Array) -> tuple[float, Array]:
+        """The sum of n answers, and in training mode its gradient by what the head reads."""
+        x = e + self.positions
+        for block in model.blocks:
+            x = block.forward(x)
+        x = model.norm.forward(x)
+        dx = np.zeros_like(x)
+        if self.answer is not None:
+            direction = self.answer.direction(model.head.W.data)
+            dx[:, self.answer.position] = direction
+            return float((x[:, self.answer.position] @ direction).sum()), dx
+        n, targets = len(x), np.broadcast_to(self.ids[1:], (len(x), len(self.ids) - 1))
+        loss = model.head.loss(np.ascontiguousarray(x[:, :-1]), targets, weight=n)
+        if model.training:
+            dx[:, :-1] = model.head.backward()
+        return loss, dx

@@ -73,9 +73,7 @@ def predictions(seen: Trace, word: int | None = None, k: int = 5) -> Lens:
     Answer(last).expect(V)
     words = np.append(seen.ids[1:], last)
     anew = [_read(z, words, k) for z in read_anew(seen)]
-    head, norm = seen.model.head.view(), seen.model.norm
-    each = (head.forward(frozen(norm, x) + norm.bias.data) for x in seen.blocks)
-    still = [_read(z, words, k) for z in each]
+    still = [_read(z, words, k) for z in read_frozen(seen)]
     own = _read(seen.logits, words, k).probability
     difference = max(np.abs(own - reading[-1].probability).max() for reading in (anew, still))
     return Lens(words, _stack(anew), _stack(still), float(difference))
@@ -87,10 +85,17 @@ def read_anew(seen: Trace) -> Iterator[Array]:
     return (head.forward(norm.forward(x)) for x in seen.blocks)
 
 
+def read_frozen(seen: Trace) -> Iterator[Array]:
+    """The same at the scale that the final norm has after the last block."""
+    norm, head = seen.model.norm, seen.model.head.view()
+    return (head.forward(frozen(norm, x) + norm.bias.data) for x in seen.blocks)
+
+
 def softmax(z: Array) -> Array:
     """Over the last axis."""
-    p: Array = np.exp(z - z.max(-1, keepdims=True))
-    return p / p.sum(-1, keepdims=True)
+    p = np.exp(z - z.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    return np.asarray(p)
 
 
 def _read(z: Array, words: Array, k: int) -> Reading:

@@ -10,9 +10,10 @@ What needs one token (a logit, a probability) takes no word of several, and says
 what needs a vector takes the mean of theirs.
 """
 
+from collections.abc import Iterable
+
 import tiktoken
 
-from numpygpt.layers.parameter import Array
 from numpygpt.text.printable import printable
 from numpygpt.text.tokenizer import encode_text
 
@@ -50,6 +51,6 @@ def token_text(encoding: tiktoken.Encoding, token: int) -> str:
     return printable(data.decode(errors="replace"))
 
 
-def token_texts(encoding: tiktoken.Encoding, ids: Array) -> list[str]:
-    """The same for ids (n,)."""
-    return [token_text(encoding, int(i)) for i in ids]
+def token_texts(encoding: tiktoken.Encoding, ids: Iterable[int]) -> list[str]:
+    """The same for several."""
+    return [token_text(encoding, i) for i in ids]
