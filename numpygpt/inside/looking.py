@@ -12,7 +12,7 @@ little (PRECISE). What would take too long or too much room for the page is left
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from numpygpt.inside.gradients import Gradients, Integrated, gradients, integrat
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds
 from numpygpt.inside.lens import Lens, predictions
 from numpygpt.inside.near import in_context, map_of, nearest_to
+from numpygpt.inside.panels import of_embeddings, of_the_page
 from numpygpt.inside.planning import SUBJECTS, Planning, planning
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.layers.base import Array
@@ -86,7 +87,7 @@ class Look:
     ids: Array
     head: tuple[int, int]
     near: dict[int | str, Neighbours]
-    map: EmbeddingMap
+    map: EmbeddingMap | None
     context: list[Neighbours]
     at: int
     kinds_of_words: list[Grouping]
@@ -102,7 +103,7 @@ class Look:
     by_loss: Gradients | None
     integrated: Integrated
     planning: list[Planning]
-    checks: list[Identity]
+    checks: list[Identity] = field(default_factory=list)
     checkpoints: list[Any] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -186,7 +187,7 @@ def look(
     answer = Answer(int(lens.words[-1]))
     context, at = in_context(model, encoding, ids, near, stories, left_out)
     most = max(16, int(MOST_PASSES / (model.num_parameters() * len(ids))))
-    return Look(
+    result = Look(
         name,
         model,
         encoding,
@@ -209,9 +210,10 @@ def look(
         gradients(model, ids, None) if len(ids) > 1 else None,
         integrated_gradients(model, ids, answer, most=min(most, 1024)),
         [planning(model, encoding, subject) for subject in SUBJECTS] if stories else [],
-        identities(model, ids) if len(ids) > 1 else [],
         left_out=left_out,
     )
+    checks = identities(model, ids) if precise and len(ids) > 1 else of_the_page(result)
+    return replace(result, checks=of_embeddings(model.token_embedding.W.data) + checks)
 
 
 def expected_ids(model: GPT, encoding: tiktoken.Encoding, prompt: str | Sequence[int]) -> Array:

@@ -5,8 +5,6 @@ taken off. There, one word's are computed with the random pairs' mean and spread
 product over the whole vocabulary; here that is done once for all tokens of a prompt.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import tiktoken
 
@@ -17,6 +15,7 @@ from numpygpt.inside.embeddings import (
     embedding_map,
     neighbours,
     neighbours_in_context,
+    random_cosines,
 )
 from numpygpt.inside.kinds import story_kinds
 from numpygpt.inside.words import token_text, token_texts, word_ids
@@ -31,10 +30,9 @@ def nearest_to(
     model: GPT, encoding: tiktoken.Encoding, ids: Array, word: str | None
 ) -> dict[int | str, Neighbours]:
     """The neighbours of each token by its id, and of a word by "word"."""
-    asked = word if word is not None else token_text(encoding, ids[-1])
-    first = neighbours(model, encoding, asked if asked.strip() else " the", NEIGHBOURS)
     W = model.token_embedding.W.data[: encoding.n_vocab]
     unit = W - W.mean(0)
+    chance = random_cosines(unit)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.finfo(W.dtype).tiny)
     near: dict[int | str, Neighbours] = {}
     for own in dict.fromkeys(ids.tolist()):
@@ -44,10 +42,10 @@ def nearest_to(
         cosines[own] = -np.inf
         best = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
         text, texts = token_text(encoding, own), token_texts(encoding, best)
-        near[own] = replace(
-            first, word=text, tokens=[text], words=texts, ids=best, cosines=cosines[best]
-        )
-    return near if word is None else {"word": first, **near}
+        near[own] = Neighbours(text, [text], texts, best, cosines[best], *chance)
+    if word is None:
+        return near
+    return {"word": neighbours(model, encoding, word, NEIGHBOURS), **near}
 
 
 def single(encoding: tiktoken.Encoding, words: list[str]) -> list[str]:
