@@ -81,6 +81,7 @@ def as_dict(look: Look) -> dict[str, Any]:
         "identities": [
             {**vars(one), "holds": one.holds, "panel": panel_of(one.name)} for one in look.checks
         ],
+        "identities_of": look.checks_of,
         "left_out": look.left_out + too_many,
     }
 
@@ -127,6 +128,7 @@ def embeddings(look: Look) -> dict[str, Any]:
     """Neighbours, map, kinds."""
     of = {str(key): near(one) for key, one in look.near.items()}
     place = look.map
+    kind_of = {word: one.kind for one in look.kinds_of_words for word in one.words}
     return {
         "word": "word" if "word" in look.near else None,
         "of": of,
@@ -134,6 +136,7 @@ def embeddings(look: Look) -> dict[str, Any]:
             "words": place.words,
             "places": significant(place.places),
             "share": significant(place.share),
+            "kinds": [kind_of.get(word.strip(), "") for word in place.words],
         },
         "context": [near(one) for one in look.context],
         "at": look.at,
@@ -176,7 +179,7 @@ def ablation(one: Ablation, word: int) -> dict[str, Any]:
 def gradients(look: Look) -> dict[str, Any]:
     """Of the answer by what goes in, and of the loss on its way down."""
     g, whole = look.by_input, look.integrated
-    way = look.by_loss or g
+    ways = {"of the answer's logit": g} | ({"of the loss": look.by_loss} if look.by_loss else {})
     return {
         "word": look.answer,
         "norms": significant(g.norms),
@@ -185,9 +188,10 @@ def gradients(look: Look) -> dict[str, Any]:
         "integrated": significant(whole.tokens),
         "integrated_gap": significant(whole.gap),
         "evaluations": whole.evaluations,
-        "of_loss": look.by_loss is not None,
-        "stream": significant(way.stream),
-        "branch": significant(way.branch),
+        "ways": [
+            {"of": of, "stream": significant(way.stream), "branch": significant(way.branch)}
+            for of, way in ways.items()
+        ],
     }
 
 

@@ -25,18 +25,22 @@ from numpygpt.inside.attention import HeadScores, ScoreSplit, patterns, score_he
 from numpygpt.inside.attribution import Attribution, attribute
 from numpygpt.inside.check import Identity, identities
 from numpygpt.inside.embeddings import EmbeddingMap, Neighbours
-from numpygpt.inside.gradients import Gradients, Integrated, gradients, integrated_gradients
+from numpygpt.inside.gradients import Gradients, Integrated, input_gradients, integrated_gradients
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds
 from numpygpt.inside.lens import Lens, predictions
 from numpygpt.inside.near import in_context, map_of, nearest_to
 from numpygpt.inside.panels import of_embeddings, of_the_page
-from numpygpt.inside.planning import SUBJECTS, Planning, planning
+from numpygpt.inside.planning import SUBJECTS, Planning, planned_word
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.layers.base import Array
 from numpygpt.text.tokenizer import encode_text
 
 PRECISE = 10_000_000  # parameters up to which a model is looked at in float64
 MOST_TOKENS = 256  # of a prompt
+OWN = (
+    "Of the page's own numbers, in the model's dtype; numpygpt look --check measures more, in "
+    "float64, which takes longer."
+)
 MOST_CELLS = 60_000  # of split scores
 MOST_PASSES = 2e9  # parameters times tokens times backward passes of integrated gradients
 
@@ -104,6 +108,7 @@ class Look:
     integrated: Integrated
     planning: list[Planning]
     checks: list[Identity] = field(default_factory=list)
+    checks_of: str = ""
     checkpoints: list[Any] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -130,7 +135,7 @@ class Look:
 
     def text(self, width: int = 80, plain: bool = False) -> str:
         """For a terminal of so many columns; plain: of ASCII only, but for the prompt's words."""
-        from numpygpt.inside.terminal import described
+        from numpygpt.inside.described import described
 
         return described(self, width, plain)
 
@@ -175,7 +180,7 @@ def look(
     ids = expected_ids(model, encoding, prompt)
     precise = model.num_parameters() <= PRECISE
     seen = trace(model.astype(np.float64) if precise else model, ids)
-    model = seen.model
+    given, model = model, seen.model
     if head is not None:
         seen.expect_block(*head)
     lens = predictions(seen)
@@ -193,7 +198,7 @@ def look(
         encoding,
         prompt if isinstance(prompt, str) else encoding.decode(ids.tolist(), errors="replace"),
         ids,
-        head or copying(kinds),
+        head or copying(kinds, P, ids, answer.word),
         near,
         map_of(model, encoding, near, stories),
         context,
@@ -206,14 +211,17 @@ def look(
         lens,
         *attributions(seen, lens),
         [ablate(seen, answer, how) for how in ("zero", "mean")],
-        gradients(model, ids, answer),
-        gradients(model, ids, None) if len(ids) > 1 else None,
+        input_gradients(model, ids, answer),
+        input_gradients(model, ids) if len(ids) > 1 else None,
         integrated_gradients(model, ids, answer, most=min(most, 1024)),
-        [planning(model, encoding, subject) for subject in SUBJECTS] if stories else [],
+        plans(given, encoding, left_out) if stories else [],
         left_out=left_out,
     )
-    checks = identities(model, ids) if precise and len(ids) > 1 else of_the_page(result)
-    return replace(result, checks=of_embeddings(model.token_embedding.W.data) + checks)
+    checks, checks_of = of_the_page(result), OWN
+    if precise and len(ids) > 1:
+        checks, checks_of = identities(model, ids), "All in float64, in passes of their own."
+    checks = of_embeddings(model.token_embedding.W.data) + checks
+    return replace(result, checks=checks, checks_of=checks_of)
 
 
 def expected_ids(model: GPT, encoding: tiktoken.Encoding, prompt: str | Sequence[int]) -> Array:
@@ -234,8 +242,16 @@ def len_for(model: GPT) -> int:
     return max(2, (model.config.context_length - 1) // 2)
 
 
-def copying(kinds: HeadScores) -> tuple[int, int]:
-    """The head that most looks at what followed the same token, or else at the token before."""
+def copying(kinds: HeadScores, P: Array, ids: Array, answer: int) -> tuple[int, int]:
+    """The head that, at the prompt's end, most looks at the answer where it stands already.
+
+    Where it does not: the one that most looks at what followed the same token, or at the one
+    before.
+    """
+    if (ids == answer).any():
+        there = P[:, :, -1, ids == answer].sum(-1)
+        block, head = np.unravel_index(there.argmax(), there.shape)
+        return int(block), int(head)
     ((block, head, score),) = kinds.strongest("induction", 1)
     if score < 0.1:
         ((block, head, _),) = kinds.strongest("previous", 1)
@@ -266,3 +282,14 @@ def attributions(seen: Trace, lens: Lens) -> tuple[list[Attribution], list[Attri
         logits.append(attribute(seen, Answer(word, None, t)))
         leads.append(attribute(seen, Answer(word, int(z.argmax()), t)))
     return logits, leads
+
+
+def plans(model: GPT, encoding: tiktoken.Encoding, left_out: list[str]) -> list[Planning]:
+    """Of each subject that this vocabulary has words for."""
+    found = []
+    for subject in SUBJECTS:
+        try:
+            found.append(planned_word(model, encoding, subject))
+        except ValueError as error:
+            left_out.append(f"Planning of {subject!r} is left out: {error}.")
+    return found

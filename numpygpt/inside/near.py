@@ -52,7 +52,8 @@ def single(encoding: tiktoken.Encoding, words: list[str]) -> list[str]:
     """Those that are one token, in running text, each once."""
     found = {}
     for word in words:
-        if word.strip() and "\ufffd" not in word and len(ids := word_ids(encoding, word)) == 1:
+        readable = any(map(str.isalnum, word)) and not set("<\ufffd") & set(word)
+        if readable and len(ids := word_ids(encoding, word)) == 1:
             found.setdefault(ids[0], word)
     return list(found.values())
 

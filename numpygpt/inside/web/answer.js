@@ -13,11 +13,11 @@ function drawLens() {
   const mark = keys(table, L + 1);
   const ways = tabs(["final norm anew", "its last scale"], "which lens", i => {
     reading = i ? "frozen" : "anew"; fill(); draw(); });
-  figure("lens").append(ways, make("div", {class: "wide tall"}, table),
-    make("p", {class: "note"}, "Anew, each block's words are scaled to what the head is used to. "
+  const scroll = make("div", {class: "wide tall"}, table);
+  figure("lens").append(ways, make("div", {class: L < 5 ? "pair" : ""}, scroll,
+    make("div", {class: L < 5 ? "" : "next"}, title, detail, make("p", {class: "note"}, "Anew, each block's words are scaled to what the head is used to. "
       + "With the last block's scale, what lies between two blocks is exactly what the one adds, "
-      + "and early ones seem undecided. Bold: the word that does come next."),
-    make("div", {style: "margin-top:1.2rem"}, title, detail));
+      + "and early ones seem undecided. Bold: the word that does come next."))));
   function fill() {
     const lens = data.lens[reading];
     [...table.querySelectorAll("button")].forEach((button, n) => {
@@ -34,6 +34,7 @@ function drawLens() {
   function draw() {
     const {token: t, after: i} = chosen, lens = data.lens[reading], answer = data.lens.words[t];
     mark(n => n === t * (L + 1) + i);
+    reveal(scroll, body.rows[t]);
     title.replaceChildren("After ", token(text(data.ids[t])), `, read at ${columnName(i)}`);
     const rows = lens.top[i][t].map((id, n) => ({name: token(text(id), id === answer ? "true" : ""),
       value: lens.top_probability[i][t][n], shown: percent(lens.top_probability[i][t][n]),
@@ -68,13 +69,11 @@ function drawAttribution() {
     make("div", {}, make("h3", {}, "Heads and feed-forwards (blue for, orange against)"), grid.table),
     make("div", {}, title, list, sum)));
   function draw() {
-    const pair = data.attribution.find(one => one.position === chosen.token);
-    if (!pair) return;
-    const a = lead ? pair.lead : pair.logit;
+    const a = data.attribution[chosen.token][lead ? "lead" : "logit"];
     grid.fill(a.heads, a.feedforward);
     title.replaceChildren("The largest, for ", token(text(a.word)),
       ...a.other === null ? [] : [" rather than ", token(text(a.other))],
-      " after ", token(text(data.ids[pair.position])));
+      " after ", token(text(data.ids[chosen.token])));
     const rows = listed(a).sort((x, y) => Math.abs(y.value) - Math.abs(x.value));
     const rest = rows.slice(11).reduce((total, row) => total + row.value, 0);
     const shown = rows.slice(0, 11).concat({name: `${rows.length - 11} others`, value: rest});

@@ -3,7 +3,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const T = data.ids.length, L = data.model.blocks, H = data.model.heads;
-const chosen = {token: T - 1, key: 0, block: 0, head: 0, feed: false, after: L};
+const chosen = {token: T - 1, key: 0, ...data.first, feed: false, after: L};
 const panels = [];  // what draws each panel anew
 
 // Every choice goes through here, so that all panels show the same one.
@@ -16,9 +16,12 @@ function choose(change) {
   panels.forEach(draw => draw());
 }
 
+// What a head takes from each token that t sees; nothing if the page has no room for that head.
+const looks = (block, head, t) => data.attention.patterns[block][head]?.[t] ?? [0];
+
 // The token that a head looks at most from token t.
 function lookedAt(block, head, t) {
-  const row = data.attention.patterns[block][head][t];
+  const row = looks(block, head, t);
   return row.indexOf(Math.max(...row));
 }
 
@@ -49,10 +52,12 @@ function token(string, extra = "") {
 function number(x, digits = 3) {
   if (x === null) return "–";
   const size = Math.abs(x);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return x.toExponential(1).replace("-", "−");
-  return x.toFixed(digits).replace("-", "−");
+  if (size !== 0 && (size < 1e-3 && digits > 2 || size >= 1e6)) return small(x);
+  const shown = x.toFixed(digits);
+  return Number(shown) === 0 ? shown.replace("-", "") : shown.replace("-", "−");
 }
 
+const small = x => x === 0 ? "0" : x.toExponential(1).replaceAll("-", "−");
 const percent = p => p === null ? "–" : p > 0 && p < 0.0005 ? "<0.1%" : `${(100 * p).toFixed(1)}%`;
 const figure = name => document.querySelector(`#${name} .figure`);
 const headName = () => `${chosen.block}.${chosen.head}`;
@@ -142,8 +147,14 @@ function parts() {
 
 // The identities that a panel rests on, and what remained of each.
 function identity(section) {
-  const lines = data.identities.filter(one => one.panel === section).map(one => make("span", {},
+  return data.identities.filter(one => one.panel === section).map(one => make("span", {},
     one.holds ? "✓ " : make("b", {class: "fails"}, "✗ "),
-    `${one.name}: ${one.remainder.toExponential(1)} (at most ${one.limit.toExponential(0)})`));
-  return lines;
+    `${one.name}: ${small(one.remainder)} (at most ${one.limit.toExponential(0)})`));
+}
+
+// The chosen row of a box that scrolls, brought into sight without moving the page.
+function reveal(box, row) {
+  if (row && (row.offsetTop < box.scrollTop
+    || row.offsetTop + row.offsetHeight > box.scrollTop + box.clientHeight))
+    box.scrollTop = row.offsetTop - box.clientHeight / 2;
 }

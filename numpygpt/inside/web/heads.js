@@ -6,7 +6,7 @@ function picture(canvas, pattern) {
   const [r, g, b] = colour.split(",").map(Number);
   canvas.width = canvas.height = T;
   const context = canvas.getContext("2d"), image = context.createImageData(T, T);
-  pattern.forEach((row, t) => row.forEach((p, s) =>
+  (pattern ?? []).forEach((row, t) => row.forEach((p, s) =>
     image.data.set([r, g, b, Math.round(255 * Math.sqrt(p))], 4 * (t * T + s))));
   context.putImageData(image, 0, 0);
 }
@@ -27,6 +27,7 @@ function drawAttention() {
     for (let head = 0; head < H; head++) {
       const [kind, score] = kindOf(block, head), name = `${block}.${head}`;
       grid.append(make("button", {onclick: () => choose({block, head}),
+        disabled: patterns[block][head] ? false : "",
         title: `head ${name}: ${kind} ${percent(score)}`, "aria-label": `head ${name}`},
         make("canvas"), make("small", {}, score > 0.3 ? `${name} ${kind}` : name)));
     }
@@ -51,7 +52,8 @@ function drawAttention() {
     draw();
   }
   function draw() {
-    const pattern = patterns[chosen.block][chosen.head], p = pattern[chosen.token][chosen.key];
+    const pattern = patterns[chosen.block][chosen.head];
+    const p = looks(chosen.block, chosen.head, chosen.token)[chosen.key] ?? null;
     mark(i => i === chosen.block * H + chosen.head);
     picture(large, pattern);
     outline(large);
@@ -60,7 +62,7 @@ function drawAttention() {
       token(text(data.ids[chosen.key])), ` (token ${chosen.token} from ${chosen.key})`];
     reading.replaceChildren(...said);
     large.setAttribute("aria-label", reading.textContent + "; the arrow keys choose a pair");
-    kinds.replaceChildren(make("h3", {style: "margin-top:1.2rem"},
+    kinds.replaceChildren(make("h3", {class: "next"},
       `How far head ${headName()} looks at …, on random tokens that are said twice`),
       bars(Object.keys(KINDS).map(kind => {
         const score = data.attention.kinds[kind][chosen.block][chosen.head];
@@ -107,7 +109,7 @@ function drawScores() {
         make("tbody", {}, ...rows))),
       make("p", {class: "note"}, `Sum ${number(split.table.flat().reduce((a, b) => a + b), 4)}; the `
         + `score of the forward pass ${number(split.score, 4)}; what remains ${number(split.remainder)}. `
-        + `After the softmax it is ${percent(data.attention.patterns[block][head][t][s])} of what is taken.`));
+        + `After the softmax it is ${percent(looks(block, head, t)[s] ?? null)} of what is taken.`));
   };
 }
 

@@ -36,32 +36,34 @@ function drawGradients() {
     ["gradient × input", g.times_input, "Gradient times input is only the first term of what each token "
       + `changes: a gap of ${number(g.gap)} is left.`],
     ["length of the gradient", g.norms, "How far the answer can be moved by each token's embedding."]];
-  let way = 0;
+  let way = 0, of = 0;
   const box = make("div", {class: "tall"}), note = make("p", {class: "note"}), title = make("h3");
   figure("gradients").append(tabs(ways.map(one => one[0]), "which measure", i => { way = i; draw(); }),
     make("div", {class: "pair"}, make("div", {}, title, box, note),
-      make("div", {}, make("h3", {}, "The loss's gradient on its way down: its length at each half block"), plot)));
+      make("div", {}, make("h3", {}, "The gradient on its way down: its length before each half block"),
+        g.ways.length > 1 ? tabs(g.ways.map(one => one.of), "of what", i => { of = i; draw(); }) : "", plot)));
   function draw() {
     title.replaceChildren("What each token does for the logit of ", token(text(g.word)), ", at the end");
     box.replaceChildren(bars(ways[way][1].map((value, t) => ({name: token(text(data.ids[t]),
       t === chosen.token ? "true on" : ""), value, shown: number(value, 3), strong: t === chosen.token}))));
     note.textContent = ways[way][2];
-    const t = chosen.token, names = g.stream.map((_, i) => i === 2 * L ? "top" : `${i / 2}`);
-    const mean = g.stream.map(row => Math.sqrt(row.reduce((sum, x) => sum + x * x, 0)));
-    const series = [{values: mean, name: "all tokens"},
-      {values: g.stream.map(row => row[t]), name: "the chosen token", class: "second"},
-      {values: [...g.branch.map(row => row[t]), 0].slice(0, 2 * L), name: "what its branch adds", class: "third"}];
-    plot.replaceChildren(curves(series, names.map((name, i) => i % 2 && name !== "top" ? "" : name),
-      "before block (gradients travel to the left)", 2 * chosen.block), legend(series));
+    reveal(box, box.querySelector(".on"));
+    const t = chosen.token, way = g.ways[of], length = row => Math.hypot(...row);
+    const names = way.stream.map((_, i) => i === 2 * L ? "top" : i % 2 ? "" : `${i / 2}`);
+    const series = [{values: way.stream.map(length), name: "all tokens"},
+      {values: way.stream.map(row => row[t]), name: "the chosen one", class: "second"},
+      {values: way.branch.map(length), name: "what comes back through a half block", class: "third"}];
+    plot.replaceChildren(curves(series, names, "before block (gradients travel to the left)",
+      2 * chosen.block), legend(series));
   }
   return draw;
 }
 
 function drawPlanning() {
-  if (!data.planning) return absent("planning", data.left_out_planning);
+  if (!data.planning.length) return absent("planning", "A question to the built-in stories' model: this one has learned others.");
   let which = 0;
   const box = make("div", {class: "wide"}), plot = make("div"), note = make("p", {class: "note"});
-  const subjects = {name: "the hero's name", part: "the part that was hurt"};
+  const subjects = {name: "the hero's name", part: "the part that is hurt", "part again": "the part, again"};
   figure("planning").append(data.planning.length > 1
     ? tabs(data.planning.map(one => subjects[one.subject] ?? one.subject), "which word", i => { which = i; draw(); }) : "",
     make("div", {class: "pair"}, make("div", {}, make("h3", {}, "Its share among words of its kind"), box, note),
@@ -105,7 +107,7 @@ function drawTraining() {
     const series = ["previous", "first", "duplicate", "induction"].slice(0, 4).map((kind, i) => ({
       values: kept.looks.map(one => one.kinds[kind][chosen.block][chosen.head] ?? 0), name: KINDS[kind],
       class: ["", "second", "third", "fourth"][i]}));
-    plot.replaceChildren(make("h3", {style: "margin-top:1.2rem"}, `What head ${headName()} looks at`),
+    plot.replaceChildren(make("h3", {class: "next"}, `What head ${headName()} looks at`),
       curves(series, kept.looks.map(one => `${one.step}`), "steps", Number(range.value)), legend(series));
   }
   return draw;
@@ -119,7 +121,7 @@ function absent(section, why) {
 function drawIdentities() {
   const rows = data.identities.map(one => make("tr", {},
     make("td", {class: "text"}, one.holds ? "✓ " : make("b", {class: "fails"}, "✗ "), one.name),
-    make("td", {class: "number"}, one.remainder.toExponential(1)),
+    make("td", {class: "number"}, small(one.remainder)),
     make("td", {class: "number"}, one.limit.toExponential(0))));
   figure("identities").append(make("div", {class: "wide"}, make("table", {}, make("thead", {}, make("tr", {},
     make("th", {}, "what equals what"), make("th", {}, "remainder"), make("th", {}, "allowed"))),

@@ -11,14 +11,12 @@ function drawPrompt() {
   const mark = keys(box);
   return () => {
     mark(t => t === chosen.token);
-    const row = data.attention.patterns[chosen.block][chosen.head][chosen.token];
+    const row = looks(chosen.block, chosen.head, chosen.token);
     [...box.querySelectorAll("button")].forEach((button, t) => {
       button.style.setProperty("--p", row[t] ?? 0);
       button.classList.toggle("key", t === chosen.key);
     });
-    const on = box.querySelector(".on");
-    if (on.offsetTop < box.scrollTop || on.offsetTop + on.offsetHeight > box.scrollTop + box.clientHeight)
-      box.scrollTop = on.offsetTop - box.clientHeight / 2;
+    reveal(box, box.querySelector(".on"));
     document.getElementById("chosen").replaceChildren(
       `Token ${chosen.token}, `, token(text(data.ids[chosen.token])),
       `. Shaded: where head ${headName()} looks from it, most at `,
@@ -53,19 +51,41 @@ function drawEmbeddings() {
     asked = true; draw(); }}, "back to ", token(e.of[e.word].word));
   figure("embeddings").append(make("div", {class: "pair"},
     make("div", {}, title, list, again),
-    make("div", {}, make("h3", {}, "The two directions in which these words differ most"), map, note)));
+    make("div", {}, make("h3", {}, "The two directions in which these words differ most"), map, note)),
+    ...kindsOf(e.kinds), inContext(e));
   function draw() {
     if (chosen.token !== last) [asked, last] = [false, chosen.token];
     const near = e.of[asked ? e.word : data.ids[chosen.token]];
     title.replaceChildren("Nearest to ", token(near.word));
     list.replaceChildren(bars(near.words.map((word, i) => ({name: token(word),
       value: near.cosines[i], shown: number(near.cosines[i], 2)})), {to: 1, base: near.mean}));
-    drawMap(map, e.map, near.word);
+    if (e.map) drawMap(map, e.map, near.word);
     if (again) again.hidden = asked;
   }
-  note.textContent = `The axes hold ${percent(e.map.share[0])} and ${percent(e.map.share[1])} of `
+  if (e.map) note.textContent = `The axes hold ${percent(e.map.share[0])} and ${percent(e.map.share[1])} of `
     + "what differs; the rest is not in the picture.";
   return draw;
+}
+
+// Of a word's five nearest, the share that is of its own kind; the line is what chance would give.
+function kindsOf(kinds) {
+  if (!kinds.length) return [];
+  return [make("h3", {class: "next"}, "Of a word's five nearest, how many are of its own kind, "
+    + "which nobody told the model"), bars(kinds.map(one => ({
+    name: make("span", {}, make("b", {class: `kind ${one.kind}`}), `${one.kind} (${one.words.length})`),
+    value: one.share, shown: `${percent(one.share)}, by chance ${percent(one.chance)}`})), {to: 1})];
+}
+
+// What is near a token in its place, once it has heard of its text.
+function inContext(e) {
+  if (!e.context.length) return "";
+  const heads = e.context.map((_, i) => make("th", {}, i === 0 ? "embedding" : `after block ${i - 1}`));
+  const rows = e.context[0].words.map((_, i) => make("tr", {}, ...e.context.map(one =>
+    make("td", {class: "text"}, token(one.words[i]), " ",
+      make("small", {class: "soft"}, number(one.cosines[i], 2))))));
+  return make("div", {}, make("h3", {class: "next"}, "Nearest to ", token(e.context[0].word),
+    ` where it stands (token ${e.at}): other words, put in its place`), make("div", {class: "wide"},
+    make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows))));
 }
 
 // Words where they lie; a name is left out where it would cover another (the dot tells it).
@@ -80,7 +100,7 @@ function drawMap(box, map, word) {
   for (const i of order) {
     const x = place(xs[i], xs, W - 70), y = V - place(ys[i], ys, V), name = map.words[i].trim();
     const self = name === bare, box = [x, y - 9, x + 12 + 6.4 * name.length, y + 5];
-    svg.append(make("circle", {cx: x, cy: y, r: self ? 4 : 2.5, class: self ? "dot on" : "dot"},
+    svg.append(make("circle", {cx: x, cy: y, r: self ? 4 : 2.5, class: `dot ${self ? "on" : ""} ${map.kinds[i]}`},
       make("title", {}, name)));
     if (taken.some(b => box[0] < b[2] && b[0] < box[2] && box[1] < b[3] && b[1] < box[3])) continue;
     taken.push(box);
