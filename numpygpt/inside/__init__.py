@@ -3,7 +3,8 @@
 Read in this order: traces (one forward pass, kept), words (tokens and words), embeddings (what is
 near what), attention (who looks at whom), lens (what each block predicts), answer and attribution
 (which part says a word), ablation (what is lost without it), gradients (how the answer moves with
-the input), kinds and planning (questions to the built-in stories' model), check (the identities).
+the input), kinds, partners and planning (questions to the built-in stories' model), check (the
+identities).
 
     from numpygpt.inside import trace, predictions
     seen = trace(model, ids)
@@ -29,6 +30,7 @@ from numpygpt.inside.embeddings import (
     map_in_context,
     neighbours,
     neighbours_in_context,
+    tokens_in,
 )
 from numpygpt.inside.gradients import (
     Gradients,
@@ -36,8 +38,9 @@ from numpygpt.inside.gradients import (
     input_gradients,
     integrated_gradients,
 )
-from numpygpt.inside.kinds import Grouping, grouping, story_kinds
+from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, Reading, predictions
+from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.planning import Planning, planned_word
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
@@ -54,6 +57,7 @@ __all__ = [
     "Integrated",
     "Lens",
     "Neighbours",
+    "Partners",
     "Patching",
     "Planning",
     "Reading",
@@ -70,6 +74,7 @@ __all__ = [
     "map_in_context",
     "neighbours",
     "neighbours_in_context",
+    "part_finders",
     "patch",
     "patch_stream",
     "patterns",
@@ -79,9 +84,11 @@ __all__ = [
     "score_patterns",
     "split_score",
     "story_kinds",
+    "story_tokens",
     "token_of",
     "token_text",
     "token_texts",
+    "tokens_in",
     "trace",
     "word_ids",
 ]

@@ -11,6 +11,11 @@ drawn at random is said beside it, exactly, from all V vectors u of length 1:
     mean    (|sum_v u_v|^2 - V) / (V (V - 1))               of the cosines of all pairs
     square  (|U^T U|^2 - V) / (V (V - 1))                   of their squares; U (V, C)
 
+A vocabulary may hold tokens that its text has not: pieces that were only steps to longer ones (of
+the built-in stories' 1,024, half). Their embeddings learned nothing but to be improbable, and lie
+all at one place. That raises the deviation and moves the mean, so one may look among the text's
+own tokens only.
+
 A word of several tokens has the mean of their vectors (words.py).
 
 In context, a token's vector is the residual stream after a block: it has then heard of its text.
@@ -34,6 +39,7 @@ from numpygpt.gpt import GPT
 from numpygpt.inside.traces import trace
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 from numpygpt.layers.base import Array
+from numpygpt.text.tokenizer import encode_text
 
 TEXTS = 64  # through the blocks at a time
 
@@ -82,14 +88,36 @@ class EmbeddingMap:
 
 
 def neighbours(
-    model: GPT, encoding: tiktoken.Encoding, word: str, n: int = 10, centred: bool = True
+    model: GPT,
+    encoding: tiktoken.Encoding,
+    word: str,
+    n: int = 10,
+    among: npt.ArrayLike | None = None,
 ) -> Neighbours:
-    """The n tokens of the vocabulary that are nearest to a word, itself apart."""
-    W, own = model.token_embedding.W.data[: encoding.n_vocab], word_ids(encoding, word)
-    vectors = np.concatenate([W, W[own].mean(0, keepdims=True)])
-    vectors -= W.mean(0) if centred else 0
-    found = _nearest(vectors[:-1], vectors[-1], n, own if len(own) == 1 else [])
-    return Neighbours(word, token_texts(encoding, own), token_texts(encoding, found[0]), *found)
+    """The n tokens that are nearest to a word, itself apart.
+
+    Parameters
+    ----------
+    word : str
+        Any; one of several tokens has the mean of their vectors.
+    n : int
+    among : (m,) or None
+        The tokens to look among, such as those that the text has (`tokens_in`), and whose mean is
+        taken off. None: the whole vocabulary.
+    """
+    ids = np.arange(encoding.n_vocab) if among is None else np.unique(among)
+    W, own = model.token_embedding.W.data, word_ids(encoding, word)
+    vectors = W[ids]
+    centre = vectors.mean(0)
+    itself = np.flatnonzero(ids == own[0]).tolist() if len(own) == 1 else []
+    found, cosines, mean, deviation = _nearest(vectors - centre, W[own].mean(0) - centre, n, itself)
+    tokens, words = token_texts(encoding, own), token_texts(encoding, ids[found])
+    return Neighbours(word, tokens, words, ids[found], cosines, mean, deviation)
+
+
+def tokens_in(encoding: tiktoken.Encoding, text: str) -> Array:
+    """The tokens that a text has, once each, in order."""
+    return np.unique(encode_text(encoding, text))
 
 
 def neighbours_in_context(
@@ -164,14 +192,15 @@ def map_in_context(
 
 def random_cosines(vectors: Array) -> tuple[float, float]:
     """Mean and standard deviation of the cosines of all pairs of two of the vectors (n, C)."""
-    n, unit = len(vectors), _unit(vectors)
+    n, U = len(vectors), unit(vectors)
     pairs = n * (n - 1)
-    mean = (float(np.square(unit.sum(0)).sum()) - n) / pairs
-    square = (float(np.square(unit.T @ unit).sum()) - n) / pairs
+    mean = (float(np.square(U.sum(0)).sum()) - n) / pairs
+    square = (float(np.square(U.T @ U).sum()) - n) / pairs
     return mean, math.sqrt(max(square - mean**2, 0.0))
 
 
-def _unit(vectors: Array) -> Array:
+def unit(vectors: Array) -> Array:
+    """The vectors (..., C), each of length 1 (or 0, if it was)."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     y: Array = vectors / np.where(lengths, lengths, 1)
     return y
@@ -183,7 +212,7 @@ def _nearest(
     """Which n of the vectors are nearest to one, their cosines, and what chance would give."""
     if n < 1:
         raise ValueError(f"expected at least 1 neighbour, got {n}")
-    cosines = _unit(vectors) @ _unit(one)
+    cosines = unit(vectors) @ unit(one)
     cosines[list(but)] = -np.inf
     best = np.argsort(-cosines, kind="stable")[: min(n, len(vectors) - len(but))]
     return best, cosines[best], *random_cosines(vectors)

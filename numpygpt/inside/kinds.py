@@ -3,18 +3,21 @@
 The built-in stories' words have kinds that no one told the model: names that are "she" and names
 that are "he", places, tools, animals, foods, parts. Of a word's n nearest in the whole vocabulary
 (embeddings.py), the share that is of its own kind is measured, beside what chance would give:
-(size - 1) / (V - 1).
+(size - 1) / (V - 1). (Or in those of its tokens that the text has at all: see there.)
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.inside.embeddings import neighbours
+from numpygpt.inside.embeddings import neighbours, tokens_in
 from numpygpt.inside.words import word_ids
+from numpygpt.layers.base import Array
+from numpygpt.text.stories import stories
 from numpygpt.text.tales import words as tales
 
 
@@ -49,9 +52,14 @@ def story_kinds() -> dict[str, list[str]]:
         "places": list(tales.PLACES),
         "tools": list(tales.TOOLS),
         "animals": list(tales.ANIMALS),
-        "parts": list(tales.PARTS),
+        "parts": [*tales.PARTS, *(plural for plural, _ in tales.PARTS.values())],
         "foods": sorted(tales.FOODS),
     }
+
+
+def story_tokens(encoding: tiktoken.Encoding, count: int = 2000) -> Array:
+    """The tokens that the built-in stories have (in so many of them, all but the rarest)."""
+    return tokens_in(encoding, " ".join(stories(count)))
 
 
 def single_tokens(encoding: tiktoken.Encoding, words: Sequence[str]) -> dict[int, str]:
@@ -60,18 +68,28 @@ def single_tokens(encoding: tiktoken.Encoding, words: Sequence[str]) -> dict[int
 
 
 def grouping(
-    model: GPT, encoding: tiktoken.Encoding, kinds: Mapping[str, Sequence[str]], n: int = 5
+    model: GPT,
+    encoding: tiktoken.Encoding,
+    kinds: Mapping[str, Sequence[str]],
+    n: int = 5,
+    among: npt.ArrayLike | None = None,
 ) -> list[Grouping]:
-    """For each kind of at least two words, the share of the n nearest that are of it."""
+    """For each kind of at least two words, the share of the n nearest that are of it.
+
+    Among all tokens, or those given, as `neighbours` has it; words that are not there are left out.
+    """
+    size = encoding.n_vocab if among is None else len(np.unique(among))
     result = []
     for kind, words in kinds.items():
         tokens = single_tokens(encoding, words)
+        if among is not None:
+            tokens = {i: word for i, word in tokens.items() if i in np.asarray(among)}
         if len(tokens) < 2:
             continue
         shares = []
         for word in tokens.values():
-            near = neighbours(model, encoding, word, n)
+            near = neighbours(model, encoding, word, n, among)
             shares.append(np.isin(near.ids, list(tokens)).mean())
-        chance = (len(tokens) - 1) / (encoding.n_vocab - 1)
+        chance = (len(tokens) - 1) / (size - 1)
         result.append(Grouping(kind, list(tokens.values()), float(np.mean(shares)), chance))
     return result
