@@ -10,10 +10,11 @@ The letters that all files share:
 """
 
 import numpygpt.parallel  # noqa: F401  (before NumPy: see there)
+from numpygpt.alternatives import explain
 from numpygpt.config import GPTConfig
 from numpygpt.generation import generate
 from numpygpt.gpt import GPT
 from numpygpt.training.optim import AdamW
 
-__all__ = ["GPT", "AdamW", "GPTConfig", "generate"]
+__all__ = ["GPT", "AdamW", "GPTConfig", "explain", "generate"]
 __version__ = "0.1.0"

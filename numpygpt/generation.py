@@ -75,8 +75,13 @@ def stream(
     rng: int | np.random.Generator = 0,
     use_cache: bool = True,
     vocab_size: int | None = None,
+    watch: Callable[[Array], object] | None = None,
 ) -> Iterator[Array]:
-    """As `generate`, but yields each step's new ids (B,) as they come."""
+    """As `generate`, but yields each step's new ids (B,) as they come.
+
+    `watch`, if given, is called before that with the probabilities (B, V) from which they were
+    drawn; at temperature 0, where nothing is drawn, with the model's own.
+    """
     _check(max_new_tokens, temperature, top_k, top_p, vocab_size)
     V = model.config.vocab_size
     if vocab_size is not None and vocab_size > V:
@@ -96,9 +101,14 @@ def stream(
                 "are the model's weights finite?"
             )
         if temperature == 0:
+            if watch is not None:
+                watch(probabilities(logits))
             return np.asarray(logits.argmax(axis=1))
         u = np.array([own.random() for own in rngs])
-        return draw(probabilities(logits, temperature, top_k, top_p), u)
+        p = probabilities(logits, temperature, top_k, top_p)
+        if watch is not None:
+            watch(p)
+        return draw(p, u)
 
     return _steps(model.view(), tokens.astype(np.int64), max_new_tokens, choose, eos_id, use_cache)
 

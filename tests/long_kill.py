@@ -1,7 +1,7 @@
 """kill -9 at a random moment, 50 times, while a checkpoint is written every step.
 
-Every restart resumes, and the last weights, AdamW's arrays, random streams and metrics are those
-of the run that nobody killed, bit for bit, and so are the checkpoints that it kept. A script for CI.
+Every restart resumes, and the last weights, AdamW's arrays, random streams, metrics and what was
+kept are those of the run that nobody killed, bit for bit. A script for CI.
 """
 
 import csv

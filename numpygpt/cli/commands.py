@@ -116,6 +116,8 @@ def resume(given: dict[str, Any]) -> int:
 
 def generate(args: argparse.Namespace) -> int:
     """Print continuations, the first of them token by token."""
+    from numpygpt.alternatives import explain
+    from numpygpt.cli.explain import MOST, describe_p, print_explained
     from numpygpt.generation import stream
     from numpygpt.text.printable import printable
     from numpygpt.text.tokenizer import StreamDecoder
@@ -136,10 +138,16 @@ def generate(args: argparse.Namespace) -> int:
     options |= {"top_p": args.top_p, "eos_id": eos, "rng": args.seed}
     options["vocab_size"] = encoding.n_vocab  # the model may score more than that
     prompts = np.repeat(ids[None], args.samples, axis=0)
-    steps = stream(model, prompts, args.tokens, **options)  # an error comes before any output
+    options["max_new_tokens"] = args.tokens
+    steps = stream(model, prompts, **options)  # an error comes before any output
     if not args.prompt:
         print(f"no prompt: this continues {prompt or END_OF_TEXT!r}", file=sys.stderr)
     show = printable if sys.stdout.isatty() else str  # a file gets what the model wrote
+    if args.explain:
+        what_p_is = describe_p(args.temperature, args.top_k, args.top_p)
+        explained = explain(model, prompts, MOST + 1, **options)
+        print_explained(explained, args.samples, encoding, prompt, show, what_p_is)
+        return 0
     print(show(prompt), end="", flush=True)
     drawn: list[Array] = []
     decoder = StreamDecoder(encoding)

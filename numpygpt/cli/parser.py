@@ -116,6 +116,12 @@ def add_generate(all_commands: Commands) -> None:
     p.add_argument(
         "--seed", type=whole, default=0, help="start of the random numbers: the same, the same text"
     )
+    p.add_argument(
+        "--explain",
+        action="store_true",
+        help="print a line for each token drawn: how probable it was, and what else it could have "
+        "been; then the text",
+    )
 
 
 def add_evaluate(all_commands: Commands) -> None:
