@@ -18,7 +18,7 @@ from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding
 from numpygpt.training.loop import TrainConfig
 from numpygpt.training.saved import load_run, save_run
 
-COMMANDS = ["train", "generate", "evaluate", "gradcheck", "reproduce", "info"]
+COMMANDS = ["train", "generate", "evaluate", "look", "gradcheck", "reproduce", "info"]
 TEXT = "The cat sat on the mat, and the dog sat on the cat. Où est l'été? " * 60
 TINY = ["--n-layer", "1", "--n-embd", "8", "--n-head", "2", "--context-length", "16"]
 FEW = ["--steps", "2", "--batch-size", "2", "--eval-batches", "1", "--tokenizer", "bpe:280"]

@@ -173,6 +173,18 @@ def evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
+def look(args: argparse.Namespace) -> int:
+    """Print what a model's numbers hold, and write it as a page; 1 if an identity fails."""
+    from numpygpt.inside.command import look_command
+
+    source = None if args.untrained else source_of(args)
+    words = (args.prompt, args.word, args.head)
+    good = look_command(
+        source, args.untrained, *words, args.out, args.json, args.check, args.open
+    )
+    return 0 if good else 1
+
+
 def newest_run() -> Path:
     """The folder in runs/ that was written last."""
     runs = sorted(Path("runs").glob("*/checkpoint.npz"), key=lambda path: path.stat().st_mtime)

@@ -17,6 +17,7 @@ from numpygpt.inside.embeddings import Neighbours
 from numpygpt.inside.lens import Reading
 from numpygpt.inside.looking import Look
 from numpygpt.inside.panels import panel_of
+from numpygpt.inside.partners import Partners
 from numpygpt.inside.words import token_text
 from numpygpt.layers.base import Array
 
@@ -100,6 +101,11 @@ def model(look: Look) -> dict[str, Any]:
     return {"name": look.name, "about": about, **shape, **more, "dtype": dtype}
 
 
+def seen_rows(P: Array) -> list[list[float]]:
+    """Of a pattern (T, T), what each token sees."""
+    return [shares(row[: t + 1]) for t, row in enumerate(P)]
+
+
 def seen_patterns(look: Look) -> tuple[list[Any], list[str]]:
     """What each head's tokens see, by block and head; null for heads that there is no room for."""
     P = look.patterns
@@ -109,16 +115,13 @@ def seen_patterns(look: Look) -> tuple[list[Any], list[str]]:
     strength[look.head] = np.inf
     order = np.argsort(-strength, axis=None, kind="stable")
     kept = {(int(l), int(h)) for l, h in zip(*np.unravel_index(order[:fit], (L, H)), strict=True)}
-    rows = [
-        [[shares(P[l, h, t, : t + 1]) for t in range(T)] if (l, h) in kept else None for h in range(H)]
-        for l in range(L)
-    ]
+    rows = [[seen_rows(P[l, h]) if (l, h) in kept else None for h in range(H)] for l in range(L)]
     if fit >= L * H:
         return rows, []
     return rows, [f"Patterns are here of the {fit} heads of {L * H} with the clearest kinds."]
 
 
-def near(one: Neighbours) -> dict[str, Any]:
+def near_as_json(one: Neighbours) -> dict[str, Any]:
     """Without the ids: a neighbour is a text here."""
     numbers = {"cosines": significant(one.cosines), "mean": significant(one.mean)}
     return {"word": one.word, "tokens": one.tokens, "words": one.words, **numbers}
@@ -126,7 +129,7 @@ def near(one: Neighbours) -> dict[str, Any]:
 
 def embeddings(look: Look) -> dict[str, Any]:
     """Neighbours, map, kinds."""
-    of = {str(key): near(one) for key, one in look.near.items()}
+    of = {str(key): near_as_json(one) for key, one in look.near.items()}
     place = look.map
     kind_of = {word: one.kind for one in look.kinds_of_words for word in one.words}
     return {
@@ -138,13 +141,21 @@ def embeddings(look: Look) -> dict[str, Any]:
             "share": significant(place.share),
             "kinds": [kind_of.get(word.strip(), "") for word in place.words],
         },
-        "context": [near(one) for one in look.context],
+        "context": [near_as_json(one) for one in look.context],
         "at": look.at,
         "kinds": [
-            {"kind": one.kind, "words": one.words, **{
-                name: significant(getattr(one, name)) for name in ("share", "chance")}}
+            {name: significant(x) if isinstance(x, float) else x for name, x in vars(one).items()}
             for one in look.kinds_of_words
         ],
+        "partners": partners(look.partners) if look.partners else None,
+    }
+
+
+def partners(one: Partners) -> dict[str, Any]:
+    """How well each number orders animals by whether they have a part."""
+    return {
+        name: significant(x) if isinstance(x, float | np.ndarray) else x
+        for name, x in vars(one).items()
     }
 
 

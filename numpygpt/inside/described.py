@@ -8,6 +8,7 @@ import numpy as np
 from numpygpt.inside.attention import KINDS
 from numpygpt.inside.check import Identity
 from numpygpt.inside.looking import Look
+from numpygpt.inside.partners import Partners
 from numpygpt.inside.terminal import Screen
 from numpygpt.inside.words import token_text
 
@@ -69,7 +70,7 @@ def embeddings(look: Look, screen: Screen) -> Iterator[str]:
     yield wrapped(screen, f"Which words lie near {name}{made}? (cosine, the vocabulary's mean off)")
     rows = zip(map(screen.token, near.words), near.cosines.tolist(), strict=True)
     yield from screen.bars([(w, c, f"{c:.2f}") for w, c in rows], 1)
-    yield wrapped(screen, f"two random tokens: {near.mean:.2f} +- {near.deviation:.2f}", "  ")
+    yield wrapped(screen, f"two random tokens: {near.mean + 0.0:.2f}, give or take {near.deviation:.2f}", "  ")
     if look.context:
         text = f"In the text, in the place of token {look.at}, {screen.token(look.context[0].word)}:"
         yield wrapped(screen, text)
@@ -80,6 +81,22 @@ def embeddings(look: Look, screen: Screen) -> Iterator[str]:
         yield "Of a word's five nearest, of its own kind (and by chance):"
         rows = [(one.kind, one.share, one.chance) for one in look.kinds_of_words]
         yield from screen.bars([(k, s, f"{percent(s)} ({percent(c)})") for k, s, c in rows], 1)
+    if look.partners:
+        yield from partners(look.partners, screen)
+
+
+def partners(one: Partners, screen: Screen) -> Iterator[str]:
+    """What ties a part to its animal."""
+    yield wrapped(
+        screen,
+        "What ties a part (beak) to its animal (robin)? (how often a number puts an animal that "
+        "has the part before one that has not; chance is 50%)",
+    )
+    asks, (block, head) = int(one.asks.argmax()), np.unravel_index(one.heads.argmax(), one.heads.shape)
+    rows = [("nearness", one.near), (f"q.k of head 0.{asks}", float(one.asks[asks]))]
+    rows.append((f"what head {block}.{head} says", float(one.heads[block, head])))
+    rows += [(f"what feedforward {l} says", float(x)) for l, x in enumerate(one.feedforward)]
+    yield from screen.bars([(what, x, percent(x)) for what, x in [*rows, ("all together", one.logit)]], 1)
 
 
 def heads(look: Look, screen: Screen) -> Iterator[str]:

@@ -26,9 +26,10 @@ from numpygpt.inside.attribution import Attribution, attribute
 from numpygpt.inside.check import Identity, identities
 from numpygpt.inside.embeddings import EmbeddingMap, Neighbours
 from numpygpt.inside.gradients import Gradients, Integrated, input_gradients, integrated_gradients
-from numpygpt.inside.kinds import Grouping, grouping, story_kinds
+from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, predictions
 from numpygpt.inside.near import in_context, map_of, nearest_to
+from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.panels import of_embeddings, of_the_page
 from numpygpt.inside.planning import SUBJECTS, Planning, planned_word
 from numpygpt.inside.traces import Trace, trace
@@ -41,8 +42,9 @@ OWN = (
     "Of the page's own numbers, in the model's dtype; numpygpt look --check measures more, in "
     "float64, which takes longer."
 )
+STORIES = 32  # new ones, read for each subject of planning
 MOST_CELLS = 60_000  # of split scores
-MOST_PASSES = 2e9  # parameters times tokens times backward passes of integrated gradients
+MOST_PASSES = 6e9  # parameters times tokens times backward passes of integrated gradients
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Look:
     context: list[Neighbours]
     at: int
     kinds_of_words: list[Grouping]
+    partners: Partners | None
     patterns: Array
     kinds: HeadScores
     splits: dict[tuple[int, int, int, int], ScoreSplit]
@@ -184,11 +187,12 @@ def look(
     if head is not None:
         seen.expect_block(*head)
     lens = predictions(seen)
-    kinds = score_heads(model, int(encoding.eot_token), length=min(50, len_for(model)))
+    kinds = score_heads(model, int(encoding.eot_token), length=twice(model))
     P = patterns(seen)
     left_out: list[str] = []
     splits, splits_of = split_scores(seen, P)
-    near = nearest_to(model, encoding, ids, word)
+    among = among_of(encoding, stories)
+    near = nearest_to(model, encoding, ids, word, among)
     answer = Answer(int(lens.words[-1]))
     context, at = in_context(model, encoding, ids, near, stories, left_out)
     most = max(16, int(MOST_PASSES / (model.num_parameters() * len(ids))))
@@ -203,7 +207,8 @@ def look(
         map_of(model, encoding, near, stories),
         context,
         at,
-        grouping(model, encoding, story_kinds()) if stories else [],
+        grouping(model, encoding, story_kinds(), among=among) if stories else [],
+        partners_of(given, encoding, left_out) if stories else None,
         P,
         kinds,
         splits,
@@ -237,9 +242,9 @@ def expected_ids(model: GPT, encoding: tiktoken.Encoding, prompt: str | Sequence
     return ids.astype(np.int64)
 
 
-def len_for(model: GPT) -> int:
-    """How long a random text may be to be read twice behind a mark."""
-    return max(2, (model.config.context_length - 1) // 2)
+def among_of(encoding: tiktoken.Encoding, stories: bool) -> Array | None:
+    """The tokens among which neighbours are looked for: those that the built-in stories have."""
+    return story_tokens(encoding) if stories else None
 
 
 def copying(kinds: HeadScores, P: Array, ids: Array, answer: int) -> tuple[int, int]:
@@ -256,6 +261,11 @@ def copying(kinds: HeadScores, P: Array, ids: Array, answer: int) -> tuple[int, 
     if score < 0.1:
         ((block, head, _),) = kinds.strongest("previous", 1)
     return block, head
+
+
+def twice(model: GPT) -> int:
+    """How long a random text is that is to be read twice behind a mark."""
+    return min(50, (model.config.context_length - 1) // 2, model.config.vocab_size - 1)
 
 
 def split_scores(seen: Trace, P: Array) -> tuple[dict[tuple[int, int, int, int], ScoreSplit], str]:
@@ -284,12 +294,23 @@ def attributions(seen: Trace, lens: Lens) -> tuple[list[Attribution], list[Attri
     return logits, leads
 
 
+def partners_of(
+    model: GPT, encoding: tiktoken.Encoding, left_out: list[str]
+) -> Partners | None:
+    """What ties a part to its animal, if this vocabulary has words for them."""
+    try:
+        return part_finders(model, encoding)
+    except ValueError as error:
+        left_out.append(f"What ties a part to its animal is left out: {error}.")
+        return None
+
+
 def plans(model: GPT, encoding: tiktoken.Encoding, left_out: list[str]) -> list[Planning]:
     """Of each subject that this vocabulary has words for."""
     found = []
     for subject in SUBJECTS:
         try:
-            found.append(planned_word(model, encoding, subject))
+            found.append(planned_word(model, encoding, subject, STORIES))
         except ValueError as error:
             left_out.append(f"Planning of {subject!r} is left out: {error}.")
     return found

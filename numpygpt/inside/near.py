@@ -16,6 +16,7 @@ from numpygpt.inside.embeddings import (
     neighbours,
     neighbours_in_context,
     random_cosines,
+    unit,
 )
 from numpygpt.inside.kinds import story_kinds
 from numpygpt.inside.words import token_text, token_texts, word_ids
@@ -27,25 +28,25 @@ MOST_FLOPS = 2e11  # for neighbours in context, a forward pass for each candidat
 
 
 def nearest_to(
-    model: GPT, encoding: tiktoken.Encoding, ids: Array, word: str | None
+    model: GPT, encoding: tiktoken.Encoding, ids: Array, word: str | None, among: Array | None
 ) -> dict[int | str, Neighbours]:
     """The neighbours of each token by its id, and of a word by "word"."""
-    W = model.token_embedding.W.data[: encoding.n_vocab]
-    unit = W - W.mean(0)
-    chance = random_cosines(unit)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.finfo(W.dtype).tiny)
+    candidates = np.arange(encoding.n_vocab) if among is None else among
+    W = model.token_embedding.W.data
+    centre = W[candidates].mean(0)
+    vectors = unit(W[candidates] - centre)
+    chance = random_cosines(vectors)
     near: dict[int | str, Neighbours] = {}
     for own in dict.fromkeys(ids.tolist()):
-        if own >= len(W):
-            continue
-        cosines = unit @ unit[own]
-        cosines[own] = -np.inf
-        best = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
+        cosines = vectors @ unit(W[own] - centre)
+        cosines[candidates == own] = -np.inf
+        places = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
+        cosines, best = cosines[places], candidates[places]
         text, texts = token_text(encoding, own), token_texts(encoding, best)
-        near[own] = Neighbours(text, [text], texts, best, cosines[best], *chance)
+        near[own] = Neighbours(text, [text], texts, best, cosines, *chance)
     if word is None:
         return near
-    return {"word": neighbours(model, encoding, word, NEIGHBOURS), **near}
+    return {"word": neighbours(model, encoding, word, NEIGHBOURS, among), **near}
 
 
 def single(encoding: tiktoken.Encoding, words: list[str]) -> list[str]:

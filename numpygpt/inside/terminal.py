@@ -13,6 +13,7 @@ import numpy as np
 from numpygpt.layers.base import Array
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+LEVELS = (0.03, 0.12, 0.3, 0.6)  # from where on a share has the next darker shade
 SHADES, PLAIN_SHADES = " ░▒▓█", " .:*#"
 
 
@@ -83,7 +84,7 @@ class Screen:
         edge = "|" if self.plain else "│"
         lines = []
         for name, row in zip(names, rows[:, -room:], strict=True):
-            cells = "".join(shades[min(4, int(np.ceil(4 * np.sqrt(p) - 0.3)))] for p in row)
+            cells = "".join(shades[i] for i in np.searchsorted(LEVELS, row, side="right"))
             lines.append(f"  {self.fit(name, label)}{edge}{cells}{edge}")
         return lines
 

@@ -90,25 +90,36 @@ function drawTraining() {
   const kept = data.training;
   if (!kept) return absent("training",
     "Only the last checkpoint is here. A run that was trained with --keep has earlier ones, too.");
-  const n = kept.looks.length;
+  const n = kept.length;
   const range = make("input", {type: "range", min: 0, max: n - 1, value: n - 1, "aria-label": "checkpoint",
     oninput: () => draw()});
-  const near = make("div"), said = make("div"), plot = make("div"), title = make("h3");
+  const near = make("div"), said = make("div", {class: "wide"}), grow = make("div"), plot = make("div"), title = make("h3");
   figure("training").append(title, range, make("div", {class: "pair", style: "margin-top:1rem"},
-    make("div", {}, make("h3", {}, "Nearest to ", token(kept.word)), near),
-    make("div", {}, make("h3", {}, "The word that the prompt's end expects"), said)), plot);
+    make("div", {}, make("h3", {}, "Nearest to ", token(kept[0].near.word)), near),
+    make("div", {}, make("h3", {}, "After the prompt's end, at each block"), said)), grow, plot);
   function draw() {
-    const look = kept.looks[range.value];
-    title.textContent = `Step ${look.step} of ${kept.looks[n - 1].step}`;
+    const look = kept[range.value];
+    title.textContent = `Step ${look.step} of ${kept[n - 1].step}`;
+    range.setAttribute("aria-valuetext", title.textContent);
     near.replaceChildren(bars(look.near.words.map((word, i) => ({name: token(word),
       value: look.near.cosines[i], shown: number(look.near.cosines[i], 2)})), {to: 1, base: look.near.mean}));
-    said.replaceChildren(bars(look.top.map((word, i) => ({name: token(word), value: look.probability[i],
-      shown: percent(look.probability[i])})), {to: 1}));
-    const series = ["previous", "first", "duplicate", "induction"].slice(0, 4).map((kind, i) => ({
-      values: kept.looks.map(one => one.kinds[kind][chosen.block][chosen.head] ?? 0), name: KINDS[kind],
+    said.replaceChildren(make("table", {class: "rows"}, make("tbody", {}, ...look.words.map((row, i) =>
+      make("tr", {class: i === chosen.after ? "on" : ""}, make("th", {}, columnName(i)), ...row.slice(0, 3)
+        .map((word, k) => make("td", {class: "text"}, token(word), " ",
+          make("small", {class: "soft"}, percent(look.probability[i][k])))))))));
+    if (look.patterns) grow.replaceChildren(make("h3", {class: "next"}, `Head ${headName()} at each step`),
+      make("div", {class: "heads", style: `grid-template-columns:repeat(${Math.max(n, 6)},minmax(0,1fr))`},
+        ...kept.map((one, i) => {
+          const canvas = make("canvas");
+          picture(canvas, one.patterns[chosen.block][chosen.head]);
+          return make("button", {class: i === Number(range.value) ? "on" : "", "aria-label": `step ${one.step}`,
+            onclick: () => { range.value = i; draw(); }}, canvas, make("small", {}, `${one.step}`));
+        })));
+    const series = ["previous", "first", "duplicate", "induction"].map((kind, i) => ({
+      values: kept.map(one => one.kinds[kind][chosen.block][chosen.head] ?? 0), name: KINDS[kind],
       class: ["", "second", "third", "fourth"][i]}));
     plot.replaceChildren(make("h3", {class: "next"}, `What head ${headName()} looks at`),
-      curves(series, kept.looks.map(one => `${one.step}`), "steps", Number(range.value)), legend(series));
+      curves(series, kept.map(one => `${one.step}`), "steps", Number(range.value)), legend(series));
   }
   return draw;
 }

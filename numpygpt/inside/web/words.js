@@ -52,7 +52,7 @@ function drawEmbeddings() {
   figure("embeddings").append(make("div", {class: "pair"},
     make("div", {}, title, list, again),
     make("div", {}, make("h3", {}, "The two directions in which these words differ most"), map, note)),
-    ...kindsOf(e.kinds), inContext(e));
+    ...kindsOf(e.kinds), ...partnersOf(e.partners), inContext(e));
   function draw() {
     if (chosen.token !== last) [asked, last] = [false, chosen.token];
     const near = e.of[asked ? e.word : data.ids[chosen.token]];
@@ -74,6 +74,22 @@ function kindsOf(kinds) {
     + "which nobody told the model"), bars(kinds.map(one => ({
     name: make("span", {}, make("b", {class: `kind ${one.kind}`}), `${one.kind} (${one.words.length})`),
     value: one.share, shown: `${percent(one.share)}, by chance ${percent(one.chance)}`})), {to: 1})];
+}
+
+// How often a number puts an animal that has a part before one that has not; the line is chance.
+function partnersOf(one) {
+  if (!one) return [];
+  const best = (row, name) => {
+    const i = row.indexOf(Math.max(...row));
+    return {name: name(i), value: row[i]};
+  };
+  const rows = [{name: "nearness", value: one.near}, best(one.asks, i => `q·k of head 0.${i}`),
+    best(one.heads.flat(), i => `what head ${Math.floor(i / H)}.${i % H} says`),
+    ...one.feedforward.map((value, block) => ({name: `what feed-forward ${block} says`, value})),
+    {name: "all together", value: one.logit}];
+  return [make("h3", {class: "next"}, "What ties a part (beak) to its animal (robin)? How often a number "
+    + "puts an animal that has the part before one that has not"),
+    bars(rows.map(row => ({...row, shown: percent(row.value)})), {to: 1, base: 0.5})];
 }
 
 // What is near a token in its place, once it has heard of its text.
