@@ -1,7 +1,7 @@
 """A Look as JSON has it: lists, numbers and texts, rounded to what can be seen.
 
-Probabilities keep four decimals (five digits would not show in a picture), all else five
-significant digits; remainders and limits keep what they are. A token is its id; `texts` has each
+Probabilities keep four decimals, what is summed on the page nine significant digits, all else five;
+remainders and limits stay what they are. A token is its id; `texts` has each
 id's text. A NaN is null. Patterns have, for each token, only the tokens that it sees.
 """
 
@@ -21,16 +21,17 @@ from numpygpt.inside.partners import Partners
 from numpygpt.inside.words import token_text
 from numpygpt.layers.base import Array
 
+SUMMED = 9  # significant digits
 MOST_PATTERNS = 420_000  # numbers: of about seven characters each
 
 
-def significant(x: Any) -> Any:
-    """Numbers, lists or arrays of them, to five significant digits."""
-    if isinstance(x, np.ndarray | list | tuple):
-        return [significant(one) for one in (x.tolist() if isinstance(x, np.ndarray) else x)]
-    if isinstance(x, int):
-        return x
-    return float(f"{x:.5g}") if math.isfinite(x) else None
+def significant(x: Any, digits: int = 5) -> Any:
+    """Numbers, or arrays or lists of them, to so many significant digits."""
+    if isinstance(x, np.ndarray | list):
+        return [significant(one, digits) for one in x]
+    if isinstance(x, int | np.integer):
+        return int(x)
+    return float(f"{x:.{digits}g}") if math.isfinite(x) else None
 
 
 def shares(x: Array) -> Any:
@@ -61,8 +62,8 @@ def as_dict(look: Look) -> dict[str, Any]:
                 {
                     **dict(zip(("block", "head", "t", "s"), pair, strict=True)),
                     "names": split.names,
-                    "table": significant(split.table),
-                    "score": significant(split.score),
+                    "table": significant(split.table, SUMMED),
+                    "score": significant(split.score, SUMMED),
                     "remainder": split.remainder,
                 }
                 for pair, split in look.splits.items()
@@ -175,8 +176,8 @@ def attribution(a: Attribution) -> dict[str, Any]:
     return {
         "word": int(a.answer.word),
         "other": a.answer.other,
-        **{name: significant(getattr(a, name)) for name in (*names, "norm_bias", "logit")},
-        "value_bias": significant(a.value_bias.sum(1)),
+        **{name: significant(getattr(a, name), SUMMED) for name in (*names, "norm_bias", "logit")},
+        "value_bias": significant(a.value_bias.sum(1), SUMMED),
         "remainder": a.remainder,
     }
 

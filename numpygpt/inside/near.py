@@ -23,7 +23,7 @@ from numpygpt.inside.words import token_text, token_texts, word_ids
 from numpygpt.layers.base import Array
 
 NEIGHBOURS = 10
-IN_MAP = 90  # words, at most: more would cover each other
+IN_MAP = 120  # words, at most: more would cover each other
 MOST_FLOPS = 2e11  # for neighbours in context, a forward pass for each candidate
 
 
@@ -74,7 +74,11 @@ def map_of(
     model: GPT, encoding: tiktoken.Encoding, near: dict[int | str, Neighbours], stories: bool
 ) -> EmbeddingMap | None:
     """A map of as many of these as can be read; None if there are fewer than three."""
-    words = of_interest(encoding, near, stories)[:IN_MAP]
+    words = of_interest(encoding, near, stories)
+    if stories:  # whose kinds say more than the prompt's own words
+        words = single(encoding, [near["word"].word] if "word" in near else [])
+        words = single(encoding, words + [w for kind in story_kinds().values() for w in kind])
+    words = words[:IN_MAP]
     return embedding_map(model, encoding, words) if len(words) > 2 else None
 
 

@@ -96,8 +96,9 @@ function drawScores() {
         + `${data.attention.splits_of}. `, jump(block, head)));
       return;
     }
+    const names = split.names.map(name => name.replace("feedforward", "ff").replace("attention", "att"));
     const most = Math.max(1e-9, ...split.table.flat().map(Math.abs));
-    const rows = split.table.map((row, i) => make("tr", {}, make("th", {}, split.names[i]),
+    const rows = split.table.map((row, i) => make("tr", {}, make("th", {}, names[i]),
       ...row.map(x => make("td", {}, make("span", {class: `cell ${x < 0 ? "less" : ""} `
         + (Math.abs(x) / most > 0.62 ? "full" : ""), "--p": (Math.abs(x) / most).toFixed(3)},
         number(x, 2))))));
@@ -105,7 +106,7 @@ function drawScores() {
       make("h3", {}, `Head ${headName()}: `, token(text(data.ids[t])), " asks, ",
         token(text(data.ids[s])), " answers"),
       make("div", {class: "wide"}, make("table", {}, make("thead", {}, make("tr", {},
-        make("th", {}, "asks ↓  answers →"), ...split.names.map(name => make("th", {}, name)))),
+        make("th", {}, "asks ↓ answers →"), ...names.map(name => make("th", {}, name)))),
         make("tbody", {}, ...rows))),
       make("p", {class: "note"}, `Sum ${number(split.table.flat().reduce((a, b) => a + b), 4)}; the `
         + `score of the forward pass ${number(split.score, 4)}; what remains ${number(split.remainder)}. `

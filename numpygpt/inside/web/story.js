@@ -36,18 +36,18 @@ function drawGradients() {
     ["gradient × input", g.times_input, "Gradient times input is only the first term of what each token "
       + `changes: a gap of ${number(g.gap)} is left.`],
     ["length of the gradient", g.norms, "How far the answer can be moved by each token's embedding."]];
-  let way = 0, of = 0;
+  let measure = 0, of = 0;
   const box = make("div", {class: "tall"}), note = make("p", {class: "note"}), title = make("h3");
-  figure("gradients").append(tabs(ways.map(one => one[0]), "which measure", i => { way = i; draw(); }),
+  figure("gradients").append(tabs(ways.map(one => one[0]), "which measure", i => { measure = i; draw(); }),
     make("div", {class: "pair"}, make("div", {}, title, box, note),
       make("div", {}, make("h3", {}, "The gradient on its way down: its length before each half block"),
         g.ways.length > 1 ? tabs(g.ways.map(one => one.of), "of what", i => { of = i; draw(); }) : "", plot)));
   function draw() {
     title.replaceChildren("What each token does for the logit of ", token(text(g.word)), ", at the end");
-    box.replaceChildren(bars(ways[way][1].map((value, t) => ({name: token(text(data.ids[t]),
-      t === chosen.token ? "true on" : ""), value, shown: number(value, 3), strong: t === chosen.token}))));
-    note.textContent = ways[way][2];
-    reveal(box, box.querySelector(".on"));
+    box.replaceChildren(bars(ways[measure][1].map((value, t) => ({name: token(text(data.ids[t]),
+      t === chosen.token ? "true here" : ""), value, shown: number(value, 3), strong: t === chosen.token}))));
+    note.textContent = ways[measure][2];
+    reveal(box, box.querySelector(".here"));
     const t = chosen.token, way = g.ways[of], length = row => Math.hypot(...row);
     const names = way.stream.map((_, i) => i === 2 * L ? "top" : i % 2 ? "" : `${i / 2}`);
     const series = [{values: way.stream.map(length), name: "all tokens"},
@@ -77,7 +77,8 @@ function drawPlanning() {
       make("th", {}, "tokens before"), ...p.before.map(n => make("th", {}, `${n}`)))),
       make("tbody", {}, ...rows)));
     note.textContent = `In hundredths, over ${p.stories} new stories; chance is `
-      + `${number(100 * p.chance, 0)}. 1 before is where the word itself is predicted.`;
+      + `${number(100 * p.chance, 0)}. 1 before is where the word itself is predicted. No identity proves this; `
+      + "the controls beside it say what the number is without knowledge.";
     const series = [{values: p.share[i], name: `this model, ${columnName(i)}`},
       {values: p.shuffled[i], name: "another story's word", class: "second"},
       {values: p.untrained[i], name: "an untrained model", class: "third"}];
