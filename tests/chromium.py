@@ -18,11 +18,18 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-OPTIONS = (
-    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-extensions "
-    "--disable-dev-shm-usage --disable-background-networking --hide-scrollbars "
-    "--force-color-profile=srgb --remote-debugging-pipe"
-).split()
+OPTIONS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-extensions",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--hide-scrollbars",
+    "--force-color-profile=srgb",
+    "--remote-debugging-pipe",
+]
 # Chromium's ends of the two pipes have to be its descriptors 3 and 4.
 START = (
     "import os, sys; read, write = map(int, sys.argv[1:3]); os.dup2(read, 100); "

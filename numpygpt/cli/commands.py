@@ -179,9 +179,7 @@ def look(args: argparse.Namespace) -> int:
 
     source = None if args.untrained else source_of(args)
     words = (args.prompt, args.word, args.head)
-    good = look_command(
-        source, args.untrained, *words, args.out, args.json, args.check, args.open
-    )
+    good = look_command(source, args.untrained, *words, args.out, args.json, args.check, args.open)
     return 0 if good else 1
 
 

@@ -136,7 +136,8 @@ def embeddings(look: Look) -> dict[str, Any]:
     return {
         "word": "word" if "word" in look.near else None,
         "of": of,
-        "map": place and {
+        "map": place
+        and {
             "words": place.words,
             "places": significant(place.places),
             "share": significant(place.share),

@@ -1,6 +1,5 @@
 """`numpygpt look`: which model, which prompt, and where what is found goes."""
 
-import json
 import os
 import shutil
 import sys
@@ -9,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import tiktoken
 
 from numpygpt.config import GPTConfig

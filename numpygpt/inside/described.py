@@ -43,7 +43,7 @@ def tokens(look: Look, screen: Screen) -> list[str]:
 
 def percent(p: float) -> str:
     """A share."""
-    return f"{100 * p:.1f}%"
+    return f"{100 * p:.1f}%" if p >= 0.0005 or not p else f"{p:.0e}"
 
 
 def opening(look: Look, screen: Screen) -> Iterator[str]:
@@ -66,19 +66,27 @@ def embeddings(look: Look, screen: Screen) -> Iterator[str]:
     if not (near := look.near.get("word") or look.near.get(int(look.ids[-1]))):
         return
     name = screen.token(near.word)
-    made = "" if len(near.tokens) == 1 else f", the mean of {' '.join(map(screen.token, near.tokens))}"
+    made = (
+        "" if len(near.tokens) == 1 else f", the mean of {' '.join(map(screen.token, near.tokens))}"
+    )
     yield wrapped(screen, f"Which words lie near {name}{made}? (cosine, the vocabulary's mean off)")
     rows = zip(map(screen.token, near.words), near.cosines.tolist(), strict=True)
     yield from screen.bars([(w, c, f"{c:.2f}") for w, c in rows], 1)
-    yield wrapped(screen, f"two random tokens: {near.mean + 0.0:.2f}, give or take {near.deviation:.2f}", "  ")
+    yield wrapped(
+        screen, f"two random tokens: {near.mean + 0.0:.2f}, give or take {near.deviation:.2f}", "  "
+    )
     if look.context:
-        text = f"In the text, in the place of token {look.at}, {screen.token(look.context[0].word)}:"
+        text = (
+            f"In the text, in the place of token {look.at}, {screen.token(look.context[0].word)}:"
+        )
         yield wrapped(screen, text)
         for i in sorted({0, len(look.context) - 1}):
             words = " ".join(map(screen.token, look.context[i].words[:4]))
-            yield screen.fit(f"  {f'after block {i - 1}' if i else 'embedding':14} {words}", screen.width)
+            yield screen.fit(
+                f"  {f'after block {i - 1}' if i else 'embedding':14} {words}", screen.width
+            )
     if look.kinds_of_words:
-        yield "Of a word's five nearest, of its own kind (and by chance):"
+        yield wrapped(screen, "Of a word's five nearest, of its own kind (and by chance):")
         rows = [(one.kind, one.share, one.chance) for one in look.kinds_of_words]
         yield from screen.bars([(k, s, f"{percent(s)} ({percent(c)})") for k, s, c in rows], 1)
     if look.partners:
@@ -89,19 +97,24 @@ def partners(one: Partners, screen: Screen) -> Iterator[str]:
     """What ties a part to its animal."""
     yield wrapped(
         screen,
-        "What ties a part (beak) to its animal (robin)? (how often a number puts an animal that "
-        "has the part before one that has not; chance is 50%)",
+        "What ties a part (beak) to its animal (robin)? (how often nearness, or what a part of "
+        "the model says, puts an animal that has it before one that has not; chance is 50%)",
     )
-    asks, (block, head) = int(one.asks.argmax()), np.unravel_index(one.heads.argmax(), one.heads.shape)
+    asks, (block, head) = (
+        int(one.asks.argmax()),
+        np.unravel_index(one.heads.argmax(), one.heads.shape),
+    )
     rows = [("nearness", one.near), (f"q.k of head 0.{asks}", float(one.asks[asks]))]
-    rows.append((f"what head {block}.{head} says", float(one.heads[block, head])))
-    rows += [(f"what feedforward {l} says", float(x)) for l, x in enumerate(one.feedforward)]
-    yield from screen.bars([(what, x, percent(x)) for what, x in [*rows, ("all together", one.logit)]], 1)
+    rows.append((f"head {block}.{head}", float(one.heads[block, head])))
+    rows += [(f"feedforward {l}", float(x)) for l, x in enumerate(one.feedforward)]
+    yield from screen.bars(
+        [(what, x, percent(x)) for what, x in [*rows, ("all together", one.logit)]], 1
+    )
 
 
 def heads(look: Look, screen: Screen) -> Iterator[str]:
     """The heads that are most of each kind, and the pattern of one."""
-    yield "Where does each head look? (on random tokens, said twice)"
+    yield wrapped(screen, "Where does each head look? (on random tokens, said twice)")
     rows = []
     for kind in KINDS:
         best = look.kinds.strongest(kind, 3)
@@ -135,24 +148,30 @@ def lens(look: Look, screen: Screen) -> Iterator[str]:
     """The last tokens, and what each block would say after them."""
     yield wrapped(screen, "Where is the next word decided? (the head reads each block's stream)")
     top, p = look.lens.anew.top[:, -ROWS:, 0], look.lens.anew.top_probability[:, -ROWS:, 0]
-    each = 13
-    most = max(2, min(len(top), (screen.width - 14) // (each + 2)))
+    each, label = (13, 10) if screen.width >= 60 else (10, 8)
+    most = max(2, min(len(top), (screen.width - label - 2) // (each + 2)))
     blocks = np.unique(np.linspace(0, len(top) - 1, most).round().astype(int))
     rows = [["after", *(f"block {i - 1}" if i else "embedding" for i in blocks)]]
     for t, name in enumerate(tokens(look, screen)[-ROWS:]):
         said = [(token_text(look.encoding, top[i, t]), 100 * p[i, t]) for i in blocks]
         cells = [f"{screen.fit(screen.token(word), each - 4)}{n:3.0f}%" for word, n in said]
-        rows.append([screen.fit(name, 10), *cells])
+        rows.append([screen.fit(name, label), *cells])
     yield from screen.table(rows, left=len(rows[0]))
 
 
 def attribution(look: Look, screen: Screen) -> Iterator[str]:
     """The lead of the answer over its runner-up, part by part."""
     lead = look.leads[-1]
-    word, other = (screen.token(token_text(look.encoding, i or 0)) for i in (lead.answer.word, lead.answer.other))
+    word, other = (
+        screen.token(token_text(look.encoding, i or 0))
+        for i in (lead.answer.word, lead.answer.other)
+    )
     yield wrapped(screen, f"Who speaks for {word} rather than {other}? (difference of the logits)")
     parts = sorted(lead.parts(), key=lambda part: -abs(part[1]))
-    rows = [*parts[: ROWS - 2], (f"{len(parts) - ROWS + 2} others", sum(x for _, x in parts[ROWS - 2 :]))]
+    rows = [
+        *parts[: ROWS - 2],
+        (f"{len(parts) - ROWS + 2} others", sum(x for _, x in parts[ROWS - 2 :])),
+    ]
     yield from screen.bars([(name, x, f"{x:+.2f}") for name, x in rows])
     text = f"they sum to {lead.logit:.4f}, the forward pass's; what remains: {lead.remainder:.1e}"
     yield wrapped(screen, text, "  ")
@@ -162,7 +181,9 @@ def ablation(look: Look, screen: Screen) -> Iterator[str]:
     """The parts without which the answer's logit loses most."""
     zero, mean = look.ablations
     word = screen.token(token_text(look.encoding, look.answer))
-    yield wrapped(screen, f"What breaks without it? (what the logit of {word}, {zero.answer:.2f}, loses)")
+    yield wrapped(
+        screen, f"What breaks without it? (what the logit of {word}, {zero.answer:.2f}, loses)"
+    )
     found = []
     for (l, h), lost in np.ndenumerate(zero.heads):
         found.append((f"head {l}.{h}", lost, mean.heads[l, h], zero.heads_attributed[l, h]))
@@ -182,8 +203,11 @@ def gradients(look: Look, screen: Screen) -> Iterator[str]:
     yield wrapped(screen, f"Which input matters to the logit of {word}? (integrated gradients)")
     order = np.sort(np.argsort(-np.abs(whole.tokens))[: ROWS - 2])
     names = tokens(look, screen)
-    yield from screen.bars([(names[t], float(whole.tokens[t]), f"{whole.tokens[t]:+.2f}") for t in order])
-    text = f"all tokens sum to the change but for {whole.gap:.1e}; gradient x input, but for {g.gap:.2f}"
+    yield from screen.bars(
+        [(names[t], float(whole.tokens[t]), f"{whole.tokens[t]:+.2f}") for t in order]
+    )
+    text = f"all tokens sum to the change but for {whole.gap:.1e}"
+    text += f"; gradient x input, but for {g.gap:.2f}"
     yield wrapped(screen, text, "  ")
     way, of = (look.by_loss, "loss") if look.by_loss else (g, "answer")
     yield wrapped(screen, f"Does the gradient of the {of} arrive? (its length before each block)")
@@ -202,7 +226,11 @@ def planning(look: Look, screen: Screen) -> Iterator[str]:
     most = max(3, (screen.width - 24) // 5)
     rows = [["tokens before", *(f"{n}" for n in look.planning[0].before[-most:])]]
     for one in look.planning:
-        for what, x in ((one.subject, one.share), ("  other story's", one.shuffled), ("  untrained", one.untrained)):
+        for what, x in (
+            (one.subject, one.share),
+            ("  other story's", one.shuffled),
+            ("  untrained", one.untrained),
+        ):
             rows.append([what, *(f"{100 * v:.0f}" for v in x[-1, -most:])])
     yield from screen.table(rows)
 
@@ -228,4 +256,7 @@ def identities_table(checks: list[Identity], screen: Screen, of: str = "") -> li
         first, *rest = textwrap.wrap(one.name, screen.width - 25)
         lines.append(f"  {first.ljust(screen.width - 25)} {number}")
         lines += [f"    {line}" for line in rest]
-    return [*map(lambda line: wrapped(screen, line) if line is lines[0] else line, lines), *([wrapped(screen, of, "  ")] if of else [])]
+    return [
+        *map(lambda line: wrapped(screen, line) if line is lines[0] else line, lines),
+        *([wrapped(screen, of, "  ")] if of else []),
+    ]

@@ -29,8 +29,8 @@ from numpygpt.inside.gradients import Gradients, Integrated, input_gradients, in
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, predictions
 from numpygpt.inside.near import in_context, map_of, nearest_to
-from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.panels import of_embeddings, of_the_page
+from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.planning import SUBJECTS, Planning, planned_word
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.layers.base import Array
@@ -294,9 +294,7 @@ def attributions(seen: Trace, lens: Lens) -> tuple[list[Attribution], list[Attri
     return logits, leads
 
 
-def partners_of(
-    model: GPT, encoding: tiktoken.Encoding, left_out: list[str]
-) -> Partners | None:
+def partners_of(model: GPT, encoding: tiktoken.Encoding, left_out: list[str]) -> Partners | None:
     """What ties a part to its animal, if this vocabulary has words for them."""
     try:
         return part_finders(model, encoding)

@@ -36,12 +36,14 @@ def panel_of(name: str) -> str:
 
 
 def of_embeddings(W: Array) -> list[Identity]:
-    """The spread of random cosines by the formula, against pairs: of the first 500 tokens (V, C)."""
+    """The spread of random cosines by the formula, against pairs of the first 500 tokens."""
     x = W[:500].astype(np.float64)
     x -= x.mean(0)
     unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300)
     pairs = (unit @ unit.T)[~np.eye(len(x), dtype=bool)]
-    error = max(abs(a - b) for a, b in zip(random_cosines(x), (pairs.mean(), pairs.std()), strict=True))
+    error = max(
+        abs(a - b) for a, b in zip(random_cosines(x), (pairs.mean(), pairs.std()), strict=True)
+    )
     return [Identity("mean and spread of random cosines, against all pairs", float(error), LIMIT)]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of text: bars, heat maps and tables, in any width, with or without UTF-8, never coloured.
+"""Pictures of text: bars, heat maps and tables, of any width, with or without UTF-8, uncoloured.
 
 All of them measure a text by the columns that it takes on a terminal: two for wide letters, none
 for those that are put over others.
@@ -20,7 +20,8 @@ SHADES, PLAIN_SHADES = " ░▒▓█", " .:*#"
 def columns(text: str) -> int:
     """How many a terminal takes to show it."""
     return sum(
-        0 if unicodedata.combining(c) or unicodedata.category(c) in ("Cf", "Mn")
+        0
+        if unicodedata.combining(c) or unicodedata.category(c) in ("Cf", "Mn")
         else 1 + (unicodedata.east_asian_width(c) in "WF")
         for c in text
     )
@@ -48,6 +49,8 @@ class Screen:
         space, line, tab = "_\\\\" if self.plain else "·⏎⇥"
         bare = text.lstrip(" ")
         shown = space * (len(text) - len(bare)) + bare
+        if self.plain:
+            shown = shown.replace("\ufffd", "?").encode("ascii", "backslashreplace").decode()
         return shown.replace("\n", line + "n" * self.plain).replace("\t", tab + "t" * self.plain)
 
     def bar(self, share: float, width: int) -> str:
@@ -65,19 +68,22 @@ class Screen:
         room = max(4, min(44, self.width - names - numbers - 4))
         top = most or max(max(abs(value) for _, value, _ in rows), 1e-12)
         below = any(value < 0 for _, value, _ in rows)
+        half = (room - 1) // 2
         lines = []
         for name, value, number in rows:
-            bar = self.bar(abs(value) / top, room // 2 if below else room)
+            bar = self.bar(abs(value) / top, half if below else room)
             if below:
-                middle, blank = "|" if self.plain else "│", " " * (room // 2)
-                left = self.bar(-value / top, room // 2).rstrip()
-                left = ("#" if self.plain else "█") * columns(left)  # a bar's eighths grow rightwards
-                bar = f"{left.rjust(room // 2)}{middle}{blank}" if value < 0 else blank + middle + bar
+                middle, blank = "|" if self.plain else "│", " " * half
+                left = self.bar(-value / top, half).rstrip()
+                left = ("#" if self.plain else "█") * columns(
+                    left
+                )  # a bar's eighths grow rightwards
+                bar = f"{left.rjust(half)}{middle}{blank}" if value < 0 else blank + middle + bar
             lines.append(f"  {self.fit(name, names)} {bar} {number.rjust(numbers)}")
         return lines
 
     def heat(self, rows: Array, names: Sequence[str]) -> list[str]:
-        """A line for each row of shares, a character for each of them; the last ones, if too many."""
+        """A line for each row of shares, a character for each; the last ones, if too many."""
         label = min(max(map(columns, names)), 10)
         room = self.width - label - 4
         shades = PLAIN_SHADES if self.plain else SHADES
@@ -94,9 +100,11 @@ class Screen:
         Columns for which there is no room are left out, the last ones first.
         """
         widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
-        widths[0] = min(widths[0], max(8, self.width - 2 - sum(w + 2 for w in widths[1:3])))
-        while sum(w + 2 for w in widths) > self.width and len(widths) > 2:
+        shortest = min(widths[0], 12)
+        while shortest + 2 + sum(w + 2 for w in widths[1:]) > self.width and len(widths) > 2:
             widths.pop()
+        widths[0] = min(widths[0], max(1, self.width - 2 - sum(w + 2 for w in widths[1:])))
+        widths[1] = min(widths[1], self.width - 4 - widths[0])
         return [
             "  "
             + "  ".join(

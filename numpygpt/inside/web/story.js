@@ -145,6 +145,9 @@ function start() {
   const m = data.model;
   document.title = `Look inside ${m.name}`;
   document.getElementById("model").textContent = m.about;
+  const whole = document.getElementById("text");  // where tokens are parts of characters
+  whole.textContent = data.prompt;
+  whole.hidden = !data.ids.some(id => text(id).includes("\ufffd"));
   document.getElementById("left-out").textContent = data.left_out.join(" ");
   for (const section of document.querySelectorAll("section")) {
     const heading = section.querySelector("h2").textContent;
