@@ -90,7 +90,7 @@ def planned_word(
     found = list(islice(_stories(model, encoding, set(kind), time, back, seed), count))
     if len({word for _, word in found}) < 2:
         raise ValueError(
-            f"no stories for this model's tokens and context: {len(kind)} of {len(words)} words "
+            f"too few stories with different words, {len(found)}: {len(kind)} of {len(words)} words "
             f"are one token, the context is {model.config.context_length}"
         )
     untrained = GPT(model.config, rng=seed)
