@@ -24,8 +24,7 @@ def encoding() -> tiktoken.Encoding:
 def small_model(seed: int = 0, n_layer: int = 2, n_head: int = 3) -> GPT:
     """Random, with biases and gains that are, and weights large enough to prefer something."""
     rng = np.random.default_rng(seed)
-    shape = {"context_length": 64, "n_embd": 24, "n_layer": n_layer, "n_head": n_head}
-    model = GPT(GPTConfig(encoding().n_vocab, **shape), rng=seed)
+    model = GPT(GPTConfig(encoding().n_vocab, 64, 24, n_head, n_layer), rng=seed)
     for name, p in model.named_parameters():
         p.data += rng.normal(0, 0.15 if name.endswith("W") else 0.1, p.shape).astype(np.float32)
     return model

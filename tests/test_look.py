@@ -239,7 +239,7 @@ def test_the_terminal_has_the_pages_numbers(seen: Look, data: dict[str, Any]) ->
 def test_bars_and_heat() -> None:
     screen = Screen(40)
     (one, two) = screen.bars([("a", 1.0, "x"), ("bb", 0.5, "yy")], 1)
-    assert one.count("█") == 2 * two.count("█") == 30 and one.endswith("  x")
+    assert one.count("█") == 2 * two.count("█") == 32 and one.endswith("  x")
     left, right = Screen(40, plain=True).bars([("a", -2.0, "-2"), ("b", 1.0, "1")])
     assert left.index("#") < left.index("|") < right.index("#")
     assert right.index("|") == left.index("|") and left.count("#") == 2 * right.count("#")

@@ -87,8 +87,8 @@ def embeddings(look: Look, screen: Screen) -> Iterator[str]:
             )
     if look.kinds_of_words:
         yield wrapped(screen, "Of a word's five nearest, of its own kind (and by chance):")
-        rows = [(one.kind, one.share, one.chance) for one in look.kinds_of_words]
-        yield from screen.bars([(k, s, f"{percent(s)} ({percent(c)})") for k, s, c in rows], 1)
+        kinds = [(one.kind, one.share, one.chance) for one in look.kinds_of_words]
+        yield from screen.bars([(k, s, f"{percent(s)} ({percent(c)})") for k, s, c in kinds], 1)
     if look.partners:
         yield from partners(look.partners, screen)
 
@@ -179,19 +179,18 @@ def attribution(look: Look, screen: Screen) -> Iterator[str]:
 
 def ablation(look: Look, screen: Screen) -> Iterator[str]:
     """The parts without which the answer's logit loses most."""
-    zero, mean = look.ablations
+    zero = look.ablations[0]
     word = screen.token(token_text(look.encoding, look.answer))
     yield wrapped(
         screen, f"What breaks without it? (what the logit of {word}, {zero.answer:.2f}, loses)"
     )
     found = []
-    for (l, h), lost in np.ndenumerate(zero.heads):
-        found.append((f"head {l}.{h}", lost, mean.heads[l, h], zero.heads_attributed[l, h]))
-    for l, lost in enumerate(zero.feedforward):
-        said = zero.feedforward_attributed[l]
-        found.append((f"feedforward {l}", lost, mean.feedforward[l], said))
-    found.sort(key=lambda part: -abs(part[1]))
-    rows = [["without", "lost", "its mean", "it said"]]
+    for (l, h), said in np.ndenumerate(zero.heads_attributed):
+        found.append((f"head {l}.{h}", said, *(one.heads[l, h] for one in look.ablations)))
+    for l, said in enumerate(zero.feedforward_attributed):
+        found.append((f"feedforward {l}", said, *(one.feedforward[l] for one in look.ablations)))
+    found.sort(key=lambda part: -abs(part[2]))
+    rows = [["without", "it said", *("lost", "its mean")[: len(look.ablations)]]]
     rows += [[name, *(f"{x:+.2f}" for x in numbers)] for name, *numbers in found[:6]]
     yield from screen.table(rows)
 

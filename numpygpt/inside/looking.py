@@ -19,7 +19,7 @@ import numpy as np
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.inside.ablation import Ablation, ablate
+from numpygpt.inside.ablation import HOW, Ablation, ablate
 from numpygpt.inside.answer import Answer
 from numpygpt.inside.attention import HeadScores, ScoreSplit, patterns, score_heads, split_score
 from numpygpt.inside.attribution import Attribution, attribute
@@ -75,7 +75,7 @@ class Look:
     logits, leads : list of Attribution
         At each position, of the answer's logit, and of its lead over the best other token's.
     ablations : list of Ablation
-        At the last position: with nothing, and with its mean in a part's place.
+        At the last position: with nothing, and (in a small model) with its mean in a part's place.
     by_input, by_loss : Gradients
         Of the last answer's logit, and of the prompt's loss (None for one token).
     integrated : Integrated
@@ -190,6 +190,8 @@ def look(
     kinds = score_heads(model, int(encoding.eot_token), length=twice(model))
     P = patterns(seen)
     left_out: list[str] = []
+    if not precise:
+        left_out.append("Parts are left out with nothing in their place; not with their mean.")
     splits, splits_of = split_scores(seen, P)
     among = among_of(encoding, stories)
     near = nearest_to(model, encoding, ids, word, among)
@@ -215,7 +217,7 @@ def look(
         splits_of,
         lens,
         *attributions(seen, lens),
-        [ablate(seen, answer, how) for how in ("zero", "mean")],
+        [ablate(seen, answer, how) for how in (HOW if precise else HOW[:1])],
         input_gradients(model, ids, answer),
         input_gradients(model, ids) if len(ids) > 1 else None,
         integrated_gradients(model, ids, answer, most=min(most, 1024)),

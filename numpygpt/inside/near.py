@@ -51,7 +51,7 @@ def nearest_to(
 
 def single(encoding: tiktoken.Encoding, words: list[str]) -> list[str]:
     """Those that are one token, in running text, each once."""
-    found = {}
+    found: dict[int, str] = {}
     for word in words:
         readable = any(map(str.isalnum, word)) and not set("<\ufffd") & set(word)
         if readable and len(ids := word_ids(encoding, word)) == 1:
