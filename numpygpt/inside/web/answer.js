@@ -34,7 +34,7 @@ function drawLens() {
   function draw() {
     const {token: t, after: i} = chosen, lens = data.lens[reading], answer = data.lens.words[t];
     mark(n => n === t * (L + 1) + i);
-    reveal(scroll, body.rows[t]);
+    reveal(scroll, body.rows[t].cells[i + 1]);
     title.replaceChildren("After ", token(text(data.ids[t])), `, read at ${columnName(i)}`);
     const rows = lens.top[i][t].map((id, n) => ({name: token(text(id), id === answer ? "true" : ""),
       value: lens.top_probability[i][t][n], shown: percent(lens.top_probability[i][t][n]),
@@ -66,7 +66,7 @@ function drawAttribution() {
   const grid = parts(), list = make("div"), title = make("h3"), sum = make("p", {class: "note"});
   figure("attribution").append(tabs(["its logit", "its lead over the runner-up"], "of what", i => {
     lead = i; draw(); }), make("div", {class: "pair"},
-    make("div", {}, make("h3", {}, "Heads and feed-forwards (blue for, orange against)"), grid.table),
+    make("div", {}, make("h3", {}, "A row for each block: its heads, its feed-forward (blue for, orange against)"), grid.table),
     make("div", {}, title, list, sum)));
   function draw() {
     const a = data.attribution[chosen.token][lead ? "lead" : "logit"];
@@ -92,7 +92,7 @@ function drawAblation() {
     data.ablation.length > 1 ? tabs(data.ablation.map(one => ({zero: "nothing in its place",
       mean: "its mean in its place"})[one.how] ?? one.how), "what takes its place", i => { how = i; draw(); }) : "",
     make("div", {class: "pair"},
-      make("div", {}, make("h3", {}, "What the answer's logit loses"), grid.table, note),
+      make("div", {}, make("h3", {}, "What the answer's logit loses without a head or feed-forward"), grid.table, note),
       make("div", {}, make("h3", {}, "What a part said for it, and what is lost without it"), plot)));
   function draw() {
     const a = data.ablation[how];

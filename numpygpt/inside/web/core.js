@@ -116,7 +116,7 @@ const cell = (p, attributes, ...children) => make("button", {...attributes, "--p
 // A table of every block's heads and its feed-forward, coloured by a value; choosing one chooses it.
 function parts() {
   const body = make("tbody"), table = make("table", {class: "parts"},
-    make("thead", {}, make("tr", {}, make("th", {}, "block"),
+    make("thead", {}, make("tr", {}, make("th", {"aria-label": "block"}),
       ...Array.from({length: H}, (_, h) => make("th", {}, `${h}`)), make("th", {}, "ff"))), body);
   for (let block = 0; block < L; block++) {
     const row = make("tr", {}, make("th", {}, `${block}`));
@@ -152,9 +152,13 @@ function identity(section) {
     `${one.name}: ${small(one.remainder)} (at most ${one.limit.toExponential(0)})`));
 }
 
-// The chosen row of a box that scrolls, brought into sight without moving the page.
-function reveal(box, row) {
-  if (row && (row.offsetTop < box.scrollTop
-    || row.offsetTop + row.offsetHeight > box.scrollTop + box.clientHeight))
-    box.scrollTop = row.offsetTop - box.clientHeight / 2;
+// What is chosen in a box that scrolls, brought into sight without moving the page.
+function reveal(box, element) {
+  if (!element) return;
+  const {offsetTop: top, offsetHeight: height, offsetLeft: left, offsetWidth: width} = element;
+  if (top < box.scrollTop) box.scrollTop = top - 4;
+  if (top + height > box.scrollTop + box.clientHeight)
+    box.scrollTop = top + height - box.clientHeight + 4;
+  if (left < box.scrollLeft || left + width > box.scrollLeft + box.clientWidth)
+    box.scrollLeft = left + width - box.clientWidth + 4;
 }

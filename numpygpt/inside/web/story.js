@@ -79,10 +79,11 @@ function drawPlanning() {
     note.textContent = `In hundredths, over ${p.stories} new stories; chance is `
       + `${number(100 * p.chance, 0)}. 1 before is where the word itself is predicted. No identity proves this; `
       + "the controls beside it say what the number is without knowledge.";
-    const series = [{values: p.share[i], name: `this model, ${columnName(i)}`},
+    const series = [{values: p.share[i], name: "this model"},
       {values: p.shuffled[i], name: "another story's word", class: "second"},
       {values: p.untrained[i], name: "an untrained model", class: "third"}];
-    plot.replaceChildren(curves(series, p.before.map(String), "tokens before the word"), legend(series));
+    plot.replaceChildren(make("h3", {}, `Read at ${columnName(i)}, and the controls`),
+      curves(series, p.before.map(String), "tokens before the word"), legend(series));
   }
   return draw;
 }

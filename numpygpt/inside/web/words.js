@@ -101,7 +101,7 @@ function inContext(e) {
       make("small", {class: "soft"}, number(one.cosines[i], 2))))));
   return make("div", {}, make("h3", {class: "next"}, "Nearest to ", token(e.context[0].word),
     ` where it stands (token ${e.at}): other words, put in its place`), make("div", {class: "wide"},
-    make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows))));
+    make("table", {class: "words"}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows))));
 }
 
 // Words where they lie; a name is left out where it would cover another (the dot tells it).
