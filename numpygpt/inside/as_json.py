@@ -149,6 +149,7 @@ def embeddings(look: Look) -> dict[str, Any]:
             {name: significant(x) if isinstance(x, float) else x for name, x in vars(one).items()}
             for one in look.kinds_of_words
         ],
+        "part_ranks": look.part_ranks,
         "partners": partners(look.partners) if look.partners else None,
     }
 

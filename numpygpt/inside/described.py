@@ -75,6 +75,9 @@ def embeddings(look: Look, screen: Screen) -> Iterator[str]:
     yield wrapped(
         screen, f"two random tokens: {near.mean + 0.0:.2f}, give or take {near.deviation:.2f}", "  "
     )
+    if look.part_ranks:
+        ranks = ", ".join(f"{part} is neighbour {n}" for part, n in look.part_ranks.items())
+        yield wrapped(screen, f"not near: its parts ({ranks})", "  ")
     if look.context:
         text = (
             f"In the text, in the place of token {look.at}, {screen.token(look.context[0].word)}:"
@@ -82,9 +85,8 @@ def embeddings(look: Look, screen: Screen) -> Iterator[str]:
         yield wrapped(screen, text)
         for i in sorted({0, len(look.context) - 1}):
             words = " ".join(map(screen.token, look.context[i].words[:4]))
-            yield screen.fit(
-                f"  {f'after block {i - 1}' if i else 'embedding':14} {words}", screen.width
-            )
+            line = f"  {f'after block {i - 1}' if i else 'embedding':14} {words}"
+            yield screen.fit(line, screen.width).rstrip()
     if look.kinds_of_words:
         yield wrapped(screen, "Of a word's five nearest, of its own kind (and by chance):")
         kinds = [(one.kind, one.share, one.chance) for one in look.kinds_of_words]

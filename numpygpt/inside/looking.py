@@ -28,7 +28,7 @@ from numpygpt.inside.embeddings import EmbeddingMap, Neighbours
 from numpygpt.inside.gradients import Gradients, Integrated, input_gradients, integrated_gradients
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, predictions
-from numpygpt.inside.near import in_context, map_of, nearest_to
+from numpygpt.inside.near import in_context, map_of, nearest_to, ranks_of_parts
 from numpygpt.inside.panels import of_embeddings, of_the_page
 from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.planning import SUBJECTS, Planning, planned_word
@@ -98,6 +98,7 @@ class Look:
     at: int
     kinds_of_words: list[Grouping]
     partners: Partners | None
+    part_ranks: dict[str, int]
     patterns: Array
     kinds: HeadScores
     splits: dict[tuple[int, int, int, int], ScoreSplit]
@@ -211,6 +212,7 @@ def look(
         at,
         grouping(model, encoding, story_kinds(), among=among) if stories else [],
         partners_of(given, encoding, left_out) if stories else None,
+        ranks_of_parts(model, encoding, word, among) if stories else {},
         P,
         kinds,
         splits,

@@ -21,6 +21,7 @@ from numpygpt.inside.embeddings import (
 from numpygpt.inside.kinds import story_kinds
 from numpygpt.inside.words import token_text, token_texts, word_ids
 from numpygpt.layers.base import Array
+from numpygpt.text.tales.of_animals import HURTS
 
 NEIGHBOURS = 10
 IN_MAP = 120  # words, at most: more would cover each other
@@ -47,6 +48,18 @@ def nearest_to(
     if word is None:
         return near
     return {"word": neighbours(model, encoding, word, NEIGHBOURS, among), **near}
+
+
+def ranks_of_parts(
+    model: GPT, encoding: tiktoken.Encoding, word: str | None, among: Array | None
+) -> dict[str, int]:
+    """If the word is an animal of the stories: which neighbour each of its parts is, from 1."""
+    own = {part for animal, part, _ in HURTS if word and animal.name == word.strip()}
+    if not own or len(word_ids(encoding, str(word))) > 1:
+        return {}
+    near = neighbours(model, encoding, str(word), encoding.n_vocab, among).ids.tolist()
+    tokens = {part: word_ids(encoding, part) for part in sorted(own)}
+    return {part: near.index(ids[0]) + 1 for part, ids in tokens.items() if ids[0] in near}
 
 
 def single(encoding: tiktoken.Encoding, words: list[str]) -> list[str]:

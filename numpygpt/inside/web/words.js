@@ -45,12 +45,15 @@ function drawNext() {
 function drawEmbeddings() {
   const e = data.embeddings, list = make("div"), title = make("h3");
   const map = make("div"), note = make("p", {class: "note"});
+  const ranks = Object.entries(e.part_ranks), parts = make("p", {class: "note"});
+  if (ranks.length) parts.append(token(e.of[e.word].word), "'s own parts are not near it: ",
+    ranks.map(([part, rank]) => `${part} is neighbour ${rank}`).join(", "), ".");
   let asked = e.word !== null;  // the word of --word first, until a token is chosen
   let last = chosen.token;
   const again = e.word === null ? null : make("button", {class: "tabs", onclick: () => {
     asked = true; draw(); }}, "back to ", token(e.of[e.word].word));
   figure("embeddings").append(make("div", {class: "pair"},
-    make("div", {}, title, list, again),
+    make("div", {}, title, list, parts, again),
     make("div", {}, make("h3", {}, "The two directions in which these words differ most"), map, note)),
     ...kindsOf(e.kinds), ...partnersOf(e.partners), inContext(e));
   function draw() {
@@ -61,6 +64,7 @@ function drawEmbeddings() {
       value: near.cosines[i], shown: number(near.cosines[i], 2)})), {to: 1, base: near.mean}));
     if (e.map) drawMap(map, e.map, near.word);
     if (again) again.hidden = asked;
+    parts.hidden = !asked;
   }
   if (e.map) note.textContent = `The axes hold ${percent(e.map.share[0])} and ${percent(e.map.share[1])} of `
     + "what differs; the rest is not in the picture.";
