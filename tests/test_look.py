@@ -14,12 +14,12 @@ import pytest
 from looked_at import PROMPT, encoding, small_model, small_run
 
 from numpygpt.cli import main
-from numpygpt.inside import as_json, command
 from numpygpt.inside.check import Identity
 from numpygpt.inside.embeddings import neighbours
-from numpygpt.inside.looking import Look, look
-from numpygpt.inside.page import escaped, page
-from numpygpt.inside.terminal import Screen, columns
+from numpygpt.inside.show import as_json, command
+from numpygpt.inside.show.looking import Look, look
+from numpygpt.inside.show.page import escaped, page
+from numpygpt.inside.show.terminal import Screen, columns
 from numpygpt.text.tokenizer import encode_text
 
 Run = Callable[..., tuple[int, str, str]]
@@ -117,8 +117,8 @@ def test_without_stories_all_tokens_are_neighbours() -> None:
     W = small_model().astype(np.float64).token_embedding.W.data
     x = W - W.mean(0)
     cosines = x @ x[own] / np.linalg.norm(x, axis=1) / np.linalg.norm(x[own])
-    assert some.near[own].ids.tolist() == np.argsort(-cosines)[1:11].tolist()
-    assert some.planning == [] and some.kinds_of_words == [] and some.to_dict()["planning"] == []
+    assert some.words.near[own].ids.tolist() == np.argsort(-cosines)[1:11].tolist()
+    assert some.planning == [] and some.words.kinds == [] and some.to_dict()["planning"] == []
 
 
 def test_ablation_and_gradients_are_of_the_answer(seen: Look, data: dict[str, Any]) -> None:
@@ -129,7 +129,7 @@ def test_ablation_and_gradients_are_of_the_answer(seen: Look, data: dict[str, An
     assert [one["how"] for one in data["ablation"]] == ["zero", "mean"]
     g = data["gradients"]
     assert sum(g["integrated"]) + g["integrated_gap"] == pytest.approx(
-        seen.integrated.answer - seen.integrated.without, rel=1e-3
+        seen.answers.integrated.answer - seen.answers.integrated.without, rel=1e-3
     )
     assert [one["of"] for one in g["ways"]] == ["of the answer's logit", "of the loss"]
 
@@ -151,7 +151,7 @@ def test_all_identities_hold_and_each_has_its_panel(data: dict[str, Any]) -> Non
 
 
 def test_a_large_model_is_checked_by_its_own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numpygpt.inside.looking.PRECISE", 0)
+    monkeypatch.setattr("numpygpt.inside.show.looking.PRECISE", 0)
     some = look(small_model(), encoding(), PROMPT)
     assert some.model.flat.data.dtype == np.float32 and "--check" in some.checks_of
     assert len(some.checks) >= 5 and all(one.holds for one in some.checks)
@@ -159,24 +159,24 @@ def test_a_large_model_is_checked_by_its_own_numbers(monkeypatch: pytest.MonkeyP
 
 def test_one_token_is_enough() -> None:
     some = look(small_model(), encoding(), [5])
-    assert some.by_loss is None and len(some.to_dict()["gradients"]["ways"]) == 1
+    assert some.answers.by_loss is None and len(some.to_dict()["gradients"]["ways"]) == 1
     assert "What comes next?" in some.text(40) and all(one.holds for one in some.checks)
 
 
 def test_the_head_that_copies_comes_first(seen: Look) -> None:
-    P, ids = seen.patterns, seen.ids
+    P, ids = seen.heads.patterns, seen.ids
     answer = seen.answer
     if (ids == answer).any():
         mass = P[:, :, -1, ids == answer].sum(-1)
-        assert mass[seen.head] == mass.max()
+        assert mass[seen.heads.first] == mass.max()
     given = look(small_model(), encoding(), PROMPT, head=(1, 2))
-    assert given.head == (1, 2) and given.to_dict()["first"] == {"block": 1, "head": 2}
+    assert given.heads.first == (1, 2) and given.to_dict()["first"] == {"block": 1, "head": 2}
 
 
 def test_what_there_is_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     T = len(encode_text(encoding(), PROMPT))
     monkeypatch.setattr(as_json, "MOST_PATTERNS", 4 * T * (T + 1) // 2)
-    monkeypatch.setattr("numpygpt.inside.looking.MOST_CELLS", 10)
+    monkeypatch.setattr("numpygpt.inside.show.within.MOST_CELLS", 10)
     some = look(small_model(), encoding(), PROMPT, head=(0, 1)).to_dict()
     kept = [pattern is not None for block in some["attention"]["patterns"] for pattern in block]
     assert sum(kept) == 4 and kept[1] and "4 heads of 6" in " ".join(some["left_out"])
@@ -364,3 +364,21 @@ def test_a_reader_who_leaves_gets_a_whole_page(folder: Path) -> None:
     process.stderr.close()
     assert (folder / "left.html").read_text().rstrip().endswith("</html>")
     assert not list(folder.glob("*.part"))
+
+
+def test_a_terminal_that_has_ascii_only(folder: Path) -> None:
+    env = {"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONIOENCODING": "ascii"}
+    words = ["-m", "numpygpt", "look", "--prompt", "a robin 😀", "--out", "ascii.html"]
+    ran = subprocess.run([sys.executable, *words], cwd=folder, env=env, capture_output=True)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.isascii() and b"What comes next?" in ran.stdout and b"####" in ran.stdout
+
+
+def test_the_browser_is_asked_to_open_the_page(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) is not None)
+    code, _, err = run("--open", "--prompt", "a robin", "--out", "opened.html")
+    assert code == 0 and "no browser was found to open opened.html" in err
+    assert asked == [(folder / "opened.html").as_uri()]

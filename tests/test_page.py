@@ -10,8 +10,8 @@ import pytest
 from chromium import PROGRAM, Page, browser
 from looked_at import PROMPT, encoding, small_model, small_run
 
-from numpygpt.inside import as_json
-from numpygpt.inside.looking import Look, look
+from numpygpt.inside.show import as_json
+from numpygpt.inside.show.looking import Look, look
 from numpygpt.text.tokenizer import byte_encoding
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium: apt-get install chromium")
@@ -39,7 +39,7 @@ PANELS = [
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Look:
     from dataclasses import replace
 
-    from numpygpt.inside.kept import look_back
+    from numpygpt.inside.show.kept import look_back
 
     folder = small_run(tmp_path_factory.mktemp("page") / "run")
     one = look(small_model(), encoding(), PROMPT, word="robin", name="small", stories=True)
@@ -138,7 +138,7 @@ def test_a_token_is_chosen_everywhere(seen: Look, show: Any) -> None:
 
 def test_a_head_is_chosen_everywhere(seen: Look, show: Any) -> None:
     page, data = show(seen.html()), seen.to_dict()
-    other = next(h for h in range(6) if divmod(h, 3) != seen.head)
+    other = next(h for h in range(6) if divmod(h, 3) != seen.heads.first)
     before = figures(page)
     click(page, ".heads button", other)
     after = figures(page)
@@ -223,7 +223,7 @@ def test_the_keyboard_is_enough(seen: Look, show: Any) -> None:
     page.press("ArrowLeft")
     assert page.run("chosen.token") == T - 3
     page.run("document.querySelector('.heads .on').focus()")
-    block, head = seen.head
+    block, head = seen.heads.first
     page.press("ArrowDown" if block == 0 else "ArrowUp")
     assert page.run("[chosen.block, chosen.head]") == [1 - block, head]
     assert page.run("document.activeElement.closest('.heads') !== null")

@@ -175,11 +175,9 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def look(args: argparse.Namespace) -> int:
     """Print what a model's numbers hold, and write it as a page; 1 if an identity fails."""
-    from numpygpt.inside.command import look_command
+    from numpygpt.inside.show.command import look_command
 
-    source = None if args.untrained else source_of(args)
-    words = (args.prompt, args.word, args.head)
-    good = look_command(source, args.untrained, *words, args.out, args.json, args.check, args.open)
+    good = look_command(None if args.untrained else source_of(args), args)
     return 0 if good else 1
 
 

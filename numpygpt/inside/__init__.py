@@ -40,9 +40,9 @@ from numpygpt.inside.gradients import (
 )
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, Reading, predictions
-from numpygpt.inside.looking import Look, look
 from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.planning import Planning, planned_word
+from numpygpt.inside.show.looking import Look, look
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 

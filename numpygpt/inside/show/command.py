@@ -1,5 +1,6 @@
 """`numpygpt look`: which model, which prompt, and where what is found goes."""
 
+import argparse
 import os
 import shutil
 import sys
@@ -14,11 +15,11 @@ from numpygpt.config import GPTConfig
 from numpygpt.files.whole import user_path, write_whole
 from numpygpt.gpt import GPT
 from numpygpt.inside.check import identities
-from numpygpt.inside.described import identities_table
-from numpygpt.inside.kept import look_back
-from numpygpt.inside.looking import Look, expected_ids, look
-from numpygpt.inside.page import page
-from numpygpt.inside.terminal import EIGHTHS, SHADES, Screen
+from numpygpt.inside.show.described import identities_table
+from numpygpt.inside.show.kept import look_back
+from numpygpt.inside.show.looking import Look, expected_ids, look
+from numpygpt.inside.show.page import page
+from numpygpt.inside.show.terminal import EIGHTHS, SHADES, Screen
 from numpygpt.inside.words import word_ids
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import open_source
@@ -83,42 +84,38 @@ def head_of(text: str) -> tuple[int, int]:
     return int(block), int(head)
 
 
-def look_command(
-    source: str | Path | None,
-    untrained: str | None,
-    prompt: str | None,
-    word: str | None,
-    head: str | None,
-    out: str | None,
-    json_file: str | None,
-    check: bool,
-    show: bool,
-) -> bool:
+def look_command(source: str | Path | None, args: argparse.Namespace) -> bool:
     """Look, write and print; whether all identities hold."""
-    where = head_of(head) if head is not None else None
-    for file in (out, json_file):
+    where = head_of(args.head) if args.head is not None else None
+    for file in (args.out, args.json):
         expect_writable(file)
-    subject = find_subject(source, untrained)
-    ids = prompt_of(subject, prompt)
-    if check:
+    subject = find_subject(source, args.untrained)
+    ids = prompt_of(subject, args.prompt)
+    if args.check:
         checks = identities(subject.model, ids)
         print("\n".join(identities_table(checks, screen())))
         return all(one.holds for one in checks)
+    page_file = user_path(args.out) if args.out is not None else subject.folder / PAGE
+    expect_writable(str(page_file))
+    seen = look_at(subject, ids, args.word, where)
+    write(seen, page_file, args.json and user_path(args.json))
+    at = screen()
+    print(seen.text(at.width, at.plain))
+    print(f"the page: {page_file}")
+    if args.open and not webbrowser.open(page_file.resolve().as_uri()):
+        print(f"no browser was found to open {page_file}", file=sys.stderr)
+    return all(one.holds for one in seen.checks)
+
+
+def look_at(subject: Subject, ids: Array, word: str | None, head: tuple[int, int] | None) -> Look:
+    """With the checkpoints that it has kept."""
     name, folder, model, encoding, _, _, stories = subject
     if word is None and stories:
         word = "robin"
     if word is not None:
-        word_ids(encoding, word)  # refuses what is none
-    seen = look(model, encoding, ids.tolist(), word, where, name, stories)
-    seen = replace(seen, checkpoints=look_back(seen, folder, stories))
-    page_file = user_path(out) if out is not None else folder / PAGE
-    write(seen, page_file, json_file and user_path(json_file))
-    at = screen()
-    print(seen.text(at.width, at.plain))
-    print(f"the page: {page_file}")
-    if show and not webbrowser.open(page_file.resolve().as_uri()):
-        print(f"no browser was found to open {page_file}", file=sys.stderr)
-    return all(one.holds for one in seen.checks)
+        word_ids(encoding, word)  # refuses what is none, before the work
+    seen = look(model, encoding, ids.tolist(), word, head, name, stories)
+    return replace(seen, checkpoints=look_back(seen, folder, stories))
 
 
 def write(seen: Look, page_file: Path, json_file: Path | str | None) -> None:

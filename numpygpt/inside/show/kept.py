@@ -7,11 +7,13 @@ import numpy as np
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.inside.as_json import near_as_json, seen_rows, shares, significant
 from numpygpt.inside.attention import patterns, score_heads
 from numpygpt.inside.embeddings import neighbours
 from numpygpt.inside.lens import predictions
-from numpygpt.inside.looking import Look, among_of, twice
+from numpygpt.inside.show.as_json import near_as_json, seen_rows, shares, significant
+from numpygpt.inside.show.looking import Look
+from numpygpt.inside.show.near import among_of
+from numpygpt.inside.show.within import twice
 from numpygpt.inside.traces import trace
 from numpygpt.inside.words import token_text
 from numpygpt.training.folder import kept_checkpoints
@@ -36,7 +38,7 @@ def look_back(look: Look, folder: Path, stories: bool) -> list[dict[str, Any]]:
     kept = kept_checkpoints(folder)
     if not kept:
         return []
-    L, H, T, _ = look.patterns.shape
+    L, H, T, _ = look.heads.patterns.shape
     room = L * H * T * (T + 1) // 2 * (len(kept) + 1) <= MOST_PATTERNS
     found = []
     for step, path in kept:
@@ -49,7 +51,7 @@ def look_back(look: Look, folder: Path, stories: bool) -> list[dict[str, Any]]:
 def _entry(
     step: int, model: GPT, encoding: tiktoken.Encoding, look: Look, room: bool, stories: bool
 ) -> dict[str, Any]:
-    asked = look.near.get("word")
+    asked = look.words.near.get("word")
     word = asked.word if asked else token_text(encoding, look.ids[-1])
     near = neighbours(model, encoding, word, NEAREST, among_of(encoding, stories))
     seen = trace(model, look.ids)

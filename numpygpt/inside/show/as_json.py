@@ -15,9 +15,9 @@ from numpygpt.inside.ablation import Ablation
 from numpygpt.inside.attribution import Attribution
 from numpygpt.inside.embeddings import Neighbours
 from numpygpt.inside.lens import Reading
-from numpygpt.inside.looking import Look
-from numpygpt.inside.panels import panel_of
 from numpygpt.inside.partners import Partners
+from numpygpt.inside.show.looking import Look
+from numpygpt.inside.show.panels import panel_of
 from numpygpt.inside.words import token_text
 from numpygpt.layers.base import Array
 
@@ -41,11 +41,11 @@ def shares(x: Array) -> Any:
 
 def as_dict(look: Look) -> dict[str, Any]:
     """All of it."""
-    attributions = zip(look.logits, look.leads, strict=True)
+    attributions = zip(look.answers.logits, look.answers.leads, strict=True)
     patterns, too_many = seen_patterns(look)
     ids = {int(i) for i in look.ids} | {int(i) for i in look.lens.words}
     ids |= {int(i) for r in (look.lens.anew, look.lens.frozen) for i in np.unique(r.top)}
-    ids |= {int(a.answer.other) for a in look.leads if a.answer.other is not None}
+    ids |= {int(a.answer.other) for a in look.answers.leads if a.answer.other is not None}
     return {
         "format": 1,
         "numpygpt": __version__,
@@ -53,11 +53,11 @@ def as_dict(look: Look) -> dict[str, Any]:
         "prompt": look.prompt,
         "ids": look.ids.tolist(),
         "texts": {str(i): token_text(look.encoding, i) for i in sorted(ids)},
-        "first": {"block": look.head[0], "head": look.head[1]},
+        "first": {"block": look.heads.first[0], "head": look.heads.first[1]},
         "embeddings": embeddings(look),
         "attention": {
             "patterns": patterns,
-            "kinds": {kind: significant(scores) for kind, scores in vars(look.kinds).items()},
+            "kinds": {kind: significant(scores) for kind, scores in vars(look.heads.kinds).items()},
             "splits": [
                 {
                     **dict(zip(("block", "head", "t", "s"), pair, strict=True)),
@@ -66,9 +66,9 @@ def as_dict(look: Look) -> dict[str, Any]:
                     "score": significant(split.score, SUMMED),
                     "remainder": split.remainder,
                 }
-                for pair, split in look.splits.items()
+                for pair, split in look.heads.splits.items()
             ],
-            "splits_of": look.splits_of,
+            "splits_of": look.heads.splits_of,
         },
         "lens": {
             "words": look.lens.words.tolist(),
@@ -76,7 +76,7 @@ def as_dict(look: Look) -> dict[str, Any]:
             "frozen": reading(look.lens.frozen),
         },
         "attribution": [{"logit": attribution(a), "lead": attribution(b)} for a, b in attributions],
-        "ablation": [ablation(one, look.answer) for one in look.ablations],
+        "ablation": [ablation(one, look.answer) for one in look.answers.ablations],
         "gradients": gradients(look),
         "planning": [planned(one) for one in look.planning],
         "training": look.checkpoints or None,
@@ -109,11 +109,11 @@ def seen_rows(P: Array) -> list[list[float]]:
 
 def seen_patterns(look: Look) -> tuple[list[Any], list[str]]:
     """What each head's tokens see, by block and head; null for heads that there is no room for."""
-    P = look.patterns
+    P = look.heads.patterns
     L, H, T, _ = P.shape
     fit = max(1, MOST_PATTERNS // (T * (T + 1) // 2))
-    strength = np.nan_to_num(np.stack(list(vars(look.kinds).values()))).max(0)
-    strength[look.head] = np.inf
+    strength = np.nan_to_num(np.stack(list(vars(look.heads.kinds).values()))).max(0)
+    strength[look.heads.first] = np.inf
     order = np.argsort(-strength, axis=None, kind="stable")
     kept = {(int(l), int(h)) for l, h in zip(*np.unravel_index(order[:fit], (L, H)), strict=True)}
     rows = [[seen_rows(P[l, h]) if (l, h) in kept else None for h in range(H)] for l in range(L)]
@@ -130,11 +130,11 @@ def near_as_json(one: Neighbours) -> dict[str, Any]:
 
 def embeddings(look: Look) -> dict[str, Any]:
     """Neighbours, map, kinds."""
-    of = {str(key): near_as_json(one) for key, one in look.near.items()}
-    place = look.map
-    kind_of = {word: one.kind for one in look.kinds_of_words for word in one.words}
+    of = {str(key): near_as_json(one) for key, one in look.words.near.items()}
+    place = look.words.map
+    kind_of = {word: one.kind for one in look.words.kinds for word in one.words}
     return {
-        "word": "word" if "word" in look.near else None,
+        "word": "word" if "word" in look.words.near else None,
         "of": of,
         "map": place
         and {
@@ -143,14 +143,14 @@ def embeddings(look: Look) -> dict[str, Any]:
             "share": significant(place.share),
             "kinds": [kind_of.get(word.strip(), "") for word in place.words],
         },
-        "context": [near_as_json(one) for one in look.context],
-        "at": look.at,
+        "context": [near_as_json(one) for one in look.words.context],
+        "at": look.words.at,
         "kinds": [
             {name: significant(x) if isinstance(x, float) else x for name, x in vars(one).items()}
-            for one in look.kinds_of_words
+            for one in look.words.kinds
         ],
-        "part_ranks": look.part_ranks,
-        "partners": partners(look.partners) if look.partners else None,
+        "part_ranks": look.words.part_ranks,
+        "partners": partners(look.words.partners) if look.words.partners else None,
     }
 
 
@@ -192,8 +192,9 @@ def ablation(one: Ablation, word: int) -> dict[str, Any]:
 
 def gradients(look: Look) -> dict[str, Any]:
     """Of the answer by what goes in, and of the loss on its way down."""
-    g, whole = look.by_input, look.integrated
-    ways = {"of the answer's logit": g} | ({"of the loss": look.by_loss} if look.by_loss else {})
+    g, whole = look.answers.by_input, look.answers.integrated
+    loss = look.answers.by_loss
+    ways = {"of the answer's logit": g} | ({"of the loss": loss} if loss else {})
     return {
         "word": look.answer,
         "norms": significant(g.norms),

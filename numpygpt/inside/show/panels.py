@@ -13,7 +13,7 @@ from numpygpt.inside.embeddings import random_cosines
 from numpygpt.layers.base import Array
 
 if TYPE_CHECKING:
-    from numpygpt.inside.looking import Look
+    from numpygpt.inside.show.looking import Look
 
 SINGLE = 1e-4  # what sums of hundreds of float32 numbers may leave, relative to their result
 # The first panel of whose words an identity has one.
@@ -53,14 +53,16 @@ def of_the_page(look: "Look") -> list[Identity]:
     def relative(error: float, size: float) -> float:
         return abs(error) / max(1.0, abs(size))
 
-    splits = [relative(one.remainder, one.score) for one in look.splits.values()]
+    splits = [relative(one.remainder, one.score) for one in look.heads.splits.values()]
     of = {
-        "rows of P sum to 1": float(np.abs(look.patterns.sum(-1) - 1).max()),
+        "rows of P sum to 1": float(np.abs(look.heads.patterns.sum(-1) - 1).max()),
         "the parts of q.k sum to the score": max(splits),
         "after the last block both lenses are the model": look.lens.remainder,
-        "the parts of a logit sum to it": max(relative(a.remainder, a.logit) for a in look.logits),
+        "the parts of a logit sum to it": max(
+            relative(a.remainder, a.logit) for a in look.answers.logits
+        ),
         "the parts of a difference sum to it": max(
-            relative(a.remainder, a.logit) for a in look.leads
+            relative(a.remainder, a.logit) for a in look.answers.leads
         ),
     }
     return [Identity(name, error, SINGLE) for name, error in of.items()]

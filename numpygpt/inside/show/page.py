@@ -14,7 +14,7 @@ SCRIPTS = ("core.js", "words.js", "heads.js", "answer.js", "story.js")
 
 def part(name: str) -> str:
     """A file of web/."""
-    return files("numpygpt.inside").joinpath("web", name).read_text(encoding="utf-8")
+    return files("numpygpt.inside.show").joinpath("web", name).read_text(encoding="utf-8")
 
 
 def escaped(json: str) -> str:
