@@ -123,6 +123,8 @@ def test_a_loss_needs_two_tokens_and_an_answer_its_place() -> None:
         integrated_gradients(model, IDS, Answer(13))
     with pytest.raises(ValueError, match="empty text"):
         input_gradients(model, [])
+    with pytest.raises(ValueError, match="at most 7 tokens, the context length, got 8"):
+        input_gradients(model, np.zeros(8, int))
 
 
 @pytest.mark.parametrize("tie", [True, False])
@@ -159,8 +161,8 @@ def test_planted_bugs_are_named(bug: str, monkeypatch: pytest.MonkeyPatch) -> No
     qkv, backward = Trace.qkv, gradients._Asked.backward
 
     def longer(self: Any, e: Array) -> Any:
-        stream, branch = backward(self, e)
-        return [x * 1.001 for x in stream], branch
+        value, stream, branch = backward(self, e)
+        return value, [x * 1.001 for x in stream], branch
 
     if bug == "a bias that is none":
         monkeypatch.setattr(attribution, "biases", lambda x: np.sqrt(np.arange(x.W.shape[1])))

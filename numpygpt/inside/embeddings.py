@@ -36,7 +36,7 @@ import numpy.typing as npt
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.inside.traces import trace
+from numpygpt.inside.traces import one_text, position_in
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 from numpygpt.layers.base import Array
 from numpygpt.text.tokenizer import encode_text
@@ -142,8 +142,8 @@ def neighbours_in_context(
     list of Neighbours
         L + 1 of them; their mean and deviation are those of pairs of these words.
     """
-    text = np.asarray(ids)
-    own = int(text[trace(model, text).at(at)])
+    text = one_text(model, ids)
+    own = int(text[position_in(text, at)])
     others = sorted({token_of(encoding, word) for word in words} - {own})
     if len(others) < 2:
         raise ValueError(f"expected at least two words besides the text's own, got {len(others)}")
@@ -184,8 +184,8 @@ def map_in_context(
     model: GPT, encoding: tiktoken.Encoding, ids: npt.ArrayLike, at: int, words: Sequence[str]
 ) -> list[EmbeddingMap]:
     """The same in the place `at` of a text, before any block and after each: L + 1 maps."""
-    text = np.asarray(ids)
-    trace(model, text).at(at)
+    text = one_text(model, ids)
+    at = position_in(text, at)
     tokens = np.array([token_of(encoding, word) for word in words])
     return [_flattened(words, x) for x in vectors_in_context(model, text, at, tokens)]
 

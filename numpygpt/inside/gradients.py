@@ -31,7 +31,7 @@ import numpy.typing as npt
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import rms
 from numpygpt.inside.answer import Answer
-from numpygpt.inside.traces import trace
+from numpygpt.inside.traces import one_text, position_in, replica_without_dropout
 from numpygpt.layers.base import Array
 
 NODES = 8  # of Gauss and Legendre, in each piece of the line
@@ -96,9 +96,8 @@ def input_gradients(model: GPT, ids: npt.ArrayLike, answer: Answer | None = None
     """
     asked = _Asked(model, ids, answer)
     e = asked.embeddings
-    stream, branch = asked.backward(e[None])
-    without = asked.value(np.zeros_like(e))
-    g, value = stream[0][0], asked.value(e)
+    value, stream, branch = asked.backward(e[None])
+    without, g = asked.value(np.zeros_like(e)), stream[0][0]
     times_input = (g * e).sum(-1)
     return Gradients(
         value,
@@ -127,7 +126,7 @@ def integrated_gradients(
         tokens = np.zeros(len(e))
         for piece in range(pieces):
             a = (piece + (nodes + 1) / 2) / pieces
-            stream, _ = asked.backward(a.astype(e.dtype)[:, None, None] * e)
+            _, stream, _ = asked.backward(a.astype(e.dtype)[:, None, None] * e)
             tokens += weights @ (stream[0] * e).sum(-1) / (2 * pieces)
         done += NODES * pieces
         gap = value - without - float(tokens.sum())
@@ -148,7 +147,7 @@ def directional(
     asked = _Asked(model, ids, answer)
     e = asked.embeddings
     v = np.random.default_rng(seed).standard_normal(e.shape) * rms(e)
-    g = asked.backward(e[None])[0][0][0]
+    g = asked.backward(e[None])[1][0][0]
     above, below = asked.value(e + h * v), asked.value(e - h * v)
     size = max(float(np.linalg.norm(g * v)), abs(above) / 100)
     return float((g * v).sum()), (above - below) / (2 * h), size
@@ -158,27 +157,29 @@ class _Asked:
     """A question to a model: how does the answer move with the token embeddings of a text?"""
 
     def __init__(self, model: GPT, ids: npt.ArrayLike, answer: Answer | None) -> None:
-        seen = trace(model, ids)  # refuses what is no text
-        if answer is None and len(seen.ids) < 2:
+        self.ids, self.answer = one_text(model, ids), answer
+        if answer is None and len(self.ids) < 2:
             raise ValueError("the loss of a text needs two tokens at least: one to predict")
         if answer is not None:
             answer.expect(len(model.head.W.data))
-            seen.at(answer.position)
-        self.ids, self.embeddings, self.positions = seen.ids, seen.token, seen.position
-        self.model, self.answer = seen.model, answer
+            position_in(self.ids, answer.position)
+        self.model = replica_without_dropout(model)
+        self.embeddings = self.model.token_embedding.forward(self.ids)
+        places = np.arange(len(self.ids))
+        self.positions = self.model.position_embedding.forward(places)
 
     def value(self, e: Array) -> float:
         """The answer for embeddings e (T, C)."""
         return self._answer(self.model.view(), e[None])[0]
 
-    def backward(self, e: Array) -> tuple[list[Array], list[Array]]:
-        """Gradients by each half block's input, and what came back through its branch.
+    def backward(self, e: Array) -> tuple[float, list[Array], list[Array]]:
+        """The answer, its gradient by each half block's input, and what its branch sent back.
 
-        For n texts' embeddings, (n, T, C); each list holds such arrays, from the first half block
-        on.
+        For n texts' embeddings, (n, T, C): the sum of their answers; each list holds such arrays,
+        from the first half block on.
         """
         model = self.model
-        _, dx = self._answer(model, e)
+        value, dx = self._answer(model, e)
         dx = model.norm.backward(dx)
         stream, branch = [dx], []
         for block in reversed(model.blocks):
@@ -187,7 +188,7 @@ class _Asked:
                 dx = dx + branch[-1]
                 stream.append(dx)
         model.zero_grad()  # the parameters' are not asked for
-        return stream[::-1], branch[::-1]
+        return value, stream[::-1], branch[::-1]
 
     def _answer(self, model: GPT, e: Array) -> tuple[float, Array]:
         """The sum of n answers, and in training mode its gradient by what the head reads."""

@@ -90,8 +90,8 @@ def planned_word(
     found = list(islice(_stories(model, encoding, set(kind), time, back, seed), count))
     if len({word for _, word in found}) < 2:
         raise ValueError(
-            f"too few stories with different words, {len(found)}: {len(kind)} of {len(words)} words "
-            f"are one token, the context is {model.config.context_length}"
+            f"too few stories with different words, {len(found)}: {len(kind)} of {len(words)} "
+            f"words are one token, the context is {model.config.context_length}"
         )
     untrained = GPT(model.config, rng=seed)
     read, blank = ([_ahead(m, ids, kind, back) for ids, _ in found] for m in (model, untrained))

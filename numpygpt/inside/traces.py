@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.gpt import GPT, batch_of_ids
+from numpygpt.gpt import GPT
 from numpygpt.layers.base import Array
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.layernorm import LayerNorm
@@ -102,10 +102,30 @@ class Trace:
 
     def at(self, position: int) -> int:
         """A position of the text, from its end if negative; IndexError unless it is there."""
-        T = len(self.ids)
-        if not -T <= position < T:
-            raise IndexError(f"no position {position}: the text's tokens are 0 to {T - 1}")
-        return position % T
+        return position_in(self.ids, position)
+
+
+def one_text(model: GPT, ids: npt.ArrayLike) -> Array:
+    """The ids of a text, (T,); ValueError unless they are such, and fit the context."""
+    array = np.asarray(ids)
+    if array.shape == (0,):
+        raise ValueError("expected at least one token to look at, got an empty text")
+    if array.ndim != 1:
+        raise ValueError(f"expected the ids of one text, of shape (T,), got {array.shape}")
+    if len(array) > model.config.context_length:
+        raise ValueError(
+            f"expected at most {model.config.context_length} tokens, the context length, got "
+            f"{len(array)}"
+        )
+    return array
+
+
+def position_in(ids: Array, position: int) -> int:
+    """A position of a text, from its end if negative; IndexError unless it is there."""
+    T = len(ids)
+    if not -T <= position < T:
+        raise IndexError(f"no position {position}: the text's tokens are 0 to {T - 1}")
+    return position % T
 
 
 def biases(linear: Linear) -> Array:
@@ -144,13 +164,9 @@ def trace(model: GPT, ids: npt.ArrayLike) -> Trace:
     IndexError
         If an id is not in the model's vocabulary.
     """
-    ids = np.asarray(ids)
-    if ids.shape == (0,):
-        raise ValueError("expected at least one token to look at, got an empty text")
-    if ids.ndim != 1:
-        raise ValueError(f"expected the ids of one text, of shape (T,), got {ids.shape}")
+    ids = one_text(model, ids)
     seen = replica_without_dropout(model)
-    logits = seen.forward(batch_of_ids("trace", ids[None]))[0]
+    logits = seen.forward(ids[None])[0]
     token, position = seen.token_embedding.W.data[ids], seen.position_embedding.W.data[: len(ids)]
     attention, feedforward = [], []
     stream = [token + position]
