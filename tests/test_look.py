@@ -378,7 +378,22 @@ def test_the_browser_is_asked_to_open_the_page(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) is not None)
+
+    def unseen(address: str) -> bool:
+        asked.append(address)
+        return False
+
+    monkeypatch.setattr("webbrowser.open", unseen)
     code, _, err = run("--open", "--prompt", "a robin", "--out", "opened.html")
     assert code == 0 and "no browser was found to open opened.html" in err
     assert asked == [(folder / "opened.html").as_uri()]
+
+
+def test_a_model_that_is_no_number_says_so() -> None:
+    model = small_model()
+    model.blocks[1].feedforward.proj.b.data[3] = np.nan  # type: ignore[union-attr]
+    with np.errstate(all="ignore"):
+        some = look(model, encoding(), PROMPT)
+    data = json.loads(some.json())
+    failing = {one["name"] for one in data["identities"] if not one["holds"]}
+    assert "the parts of a logit sum to it" in failing and "FAILS" in some.text()

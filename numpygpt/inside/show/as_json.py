@@ -1,8 +1,8 @@
 """A Look as JSON has it: lists, numbers and texts, rounded to what can be seen.
 
-Probabilities keep four decimals, what is summed on the page nine significant digits, all else five;
-remainders and limits stay what they are. A token is its id; `texts` has each
-id's text. A NaN is null. Patterns have, for each token, only the tokens that it sees.
+Probabilities keep four decimals, what is summed on the page nine significant digits, all else five.
+A token is its id; `texts` has each id's text. A NaN is null. Patterns have, for each token, only
+the tokens that it sees.
 """
 
 import math
@@ -35,8 +35,8 @@ def significant(x: Any, digits: int = 5) -> Any:
 
 
 def shares(x: Array) -> Any:
-    """Probabilities to four decimals."""
-    return np.round(x.astype(np.float64), 4).tolist()
+    """Probabilities to four decimals; what is no number is 0 (and its identities fail)."""
+    return np.round(np.nan_to_num(x.astype(np.float64)), 4).tolist()
 
 
 def as_dict(look: Look) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def as_dict(look: Look) -> dict[str, Any]:
                     "names": split.names,
                     "table": significant(split.table, SUMMED),
                     "score": significant(split.score, SUMMED),
-                    "remainder": split.remainder,
+                    "remainder": significant(split.remainder),
                 }
                 for pair, split in look.heads.splits.items()
             ],
@@ -81,7 +81,14 @@ def as_dict(look: Look) -> dict[str, Any]:
         "planning": [planned(one) for one in look.planning],
         "training": look.checkpoints or None,
         "identities": [
-            {**vars(one), "holds": one.holds, "panel": panel_of(one.name)} for one in look.checks
+            {
+                "name": one.name,
+                "remainder": significant(one.remainder),
+                "limit": one.limit,
+                "holds": one.holds,
+                "panel": panel_of(one.name),
+            }
+            for one in look.checks
         ],
         "identities_of": look.checks_of,
         "left_out": look.left_out + too_many,
@@ -180,7 +187,7 @@ def attribution(a: Attribution) -> dict[str, Any]:
         "other": a.answer.other,
         **{name: significant(getattr(a, name), SUMMED) for name in (*names, "norm_bias", "logit")},
         "value_bias": significant(a.value_bias.sum(1), SUMMED),
-        "remainder": a.remainder,
+        "remainder": significant(a.remainder),
     }
 
 

@@ -95,7 +95,8 @@ class Look:
 
     def json(self) -> str:
         """The same as text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
+        return json.dumps(self.to_dict(), ensure_ascii=False, **options)
 
     def html(self) -> str:
         """The page: one file, which needs nothing else."""

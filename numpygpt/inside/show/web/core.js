@@ -57,7 +57,7 @@ function number(x, digits = 3) {
   return Number(shown) === 0 ? shown.replace("-", "") : shown.replace("-", "−");
 }
 
-const small = x => x === 0 ? "0" : x.toExponential(1).replaceAll("-", "−");
+const small = x => x === null ? "no number" : x === 0 ? "0" : x.toExponential(1).replaceAll("-", "−");
 const percent = p => p === null ? "–" : p > 0 && p < 0.0005 ? "<0.1%" : `${(100 * p).toFixed(1)}%`;
 const figure = name => document.querySelector(`#${name} .figure`);
 const headName = () => `${chosen.block}.${chosen.head}`;
