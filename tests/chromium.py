@@ -130,15 +130,12 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyDown", **common, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
-    def picture(self, path: Path, whole: bool = True) -> None:
-        """A screenshot as PNG: of the whole page, or of what is in the window."""
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        if whole:
-            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-            clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-            shot = self.call(
-                "Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip
-            )
+    def picture(self, path: Path) -> None:
+        """A screenshot of the whole page, as PNG."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        beyond: dict[str, Any] = {"captureBeyondViewport": True, "clip": clip}
+        shot = self.call("Page.captureScreenshot", format="png", **beyond)
         path.write_bytes(base64.b64decode(shot["data"]))
 
 

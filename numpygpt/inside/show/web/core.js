@@ -155,10 +155,9 @@ function identity(section) {
 // What is chosen in a box that scrolls, brought into sight without moving the page.
 function reveal(box, element) {
   if (!element) return;
-  const {offsetTop: top, offsetHeight: height, offsetLeft: left, offsetWidth: width} = element;
-  if (top < box.scrollTop) box.scrollTop = top - 4;
-  if (top + height > box.scrollTop + box.clientHeight)
-    box.scrollTop = top + height - box.clientHeight + 4;
-  if (left < box.scrollLeft || left + width > box.scrollLeft + box.clientWidth)
-    box.scrollLeft = left + width - box.clientWidth + 4;
+  const [it, seen] = [element.getBoundingClientRect(), box.getBoundingClientRect()];
+  const head = box.querySelector("thead")?.offsetHeight ?? 0;  // which stays on top
+  if (it.top < seen.top + head) box.scrollTop -= seen.top + head - it.top + 4;
+  if (it.bottom > seen.bottom) box.scrollTop += it.bottom - seen.bottom + 4;
+  if (it.left < seen.left || it.right > seen.right) box.scrollLeft += it.right - seen.right + 4;
 }
