@@ -25,7 +25,7 @@ PYTHON = re.findall(r"```python\n(?!>>>)(.*?)```\n(?:```\n(.*?)```\n)?", README,
 LINE = r"^(?:\$ |    )(.*)$"
 WORDS = r"`((?:numpygpt|python -m benchmarks) [^`]*)`"
 PROGRAM = re.compile(r"(?:\S*/)?(numpygpt|python -m benchmarks)(?: |$)")
-COMMANDS = ("train", "generate", "evaluate", "look", "gradcheck", "reproduce", "info")
+COMMANDS = ("train", "generate", "evaluate", "gradcheck", "reproduce", "info")
 
 
 def shown() -> list[tuple[str, str]]:
