@@ -415,7 +415,7 @@ def test_no_command_lists_them(run: Run) -> None:
     ("line", "usage", "message"),
     [
         ("trian", "", "unknown command 'trian' (did you mean train?): expected train, generate, "),
-        ("teach", "", "unknown command 'teach': expected train, generate, evaluate, gradcheck, "),
+        ("teach", "", "unknown command 'teach': expected train, generate, evaluate, look, "),
         ("Train --steps 3", "", "unknown command 'Train' (did you mean train?)"),
         ("-x", "", "unrecognized arguments: -x"),
         ("--info", "", "unrecognized arguments: --info (did you mean info?)"),
