@@ -17,7 +17,7 @@ from numpygpt.gpt import GPT
 from numpygpt.inside.check import identities
 from numpygpt.inside.show.described import identities_table
 from numpygpt.inside.show.kept import look_back
-from numpygpt.inside.show.looking import Look, expected_ids, look
+from numpygpt.inside.show.looking import MOST_TOKENS, Look, expected_ids, look
 from numpygpt.inside.show.page import page
 from numpygpt.inside.show.terminal import EIGHTHS, SHADES, Screen
 from numpygpt.inside.words import word_ids
@@ -36,10 +36,10 @@ PAGE = "look.html"
 
 
 class Subject(NamedTuple):
-    """Who is looked at; `stories`: whether it learned the built-in ones."""
+    """Who is looked at; `folder`: of a run; `stories`: whether it learned the built-in ones."""
 
     name: str
-    folder: Path
+    folder: Path | None
     model: GPT
     encoding: tiktoken.Encoding
     prompt: str
@@ -52,7 +52,7 @@ def find_subject(source: str | Path | None, untrained: str | None) -> Subject:
     if untrained is not None:
         encoding = gpt2_encoding()  # first: it may be missing, and a model takes a while
         model = GPT(GPTConfig.preset(untrained), rng=0).eval()
-        return Subject(f"untrained {untrained}", Path(), model, encoding, OTHERS, RANDOM, False)
+        return Subject(f"untrained {untrained}", None, model, encoding, OTHERS, RANDOM, False)
     assert source is not None
     with open_source(source) as found:
         training: Any = getattr(found, "training", {})  # a run has it
@@ -61,7 +61,7 @@ def find_subject(source: str | Path | None, untrained: str | None) -> Subject:
     stories = isinstance(text, dict) and text.get("file") is None
     own = str(text.get("prompt", "")) if isinstance(text, dict) else ""
     prompt = STORY if stories else own or OTHERS
-    folder = Path(source) if Path(source).is_dir() and training else Path()
+    folder = Path(source) if Path(source).is_dir() and training else None
     model, encoding = load_with_tokenizer(source)
     return Subject(str(source), folder, model, encoding, prompt, windows, stories)
 
@@ -72,7 +72,7 @@ def prompt_of(subject: Subject, given: str | None) -> Array:
         raise ValueError("--prompt: expected a text to look at, got ''")
     ids = prompt_ids(subject.encoding, subject.prompt if given is None else given, subject.windows)
     if given is None:
-        ids = ids[: subject.model.config.context_length]
+        ids = ids[: min(MOST_TOKENS, subject.model.config.context_length)]
     return expected_ids(subject.model, subject.encoding, ids.tolist())
 
 
@@ -95,7 +95,7 @@ def look_command(source: str | Path | None, args: argparse.Namespace) -> bool:
         checks = identities(subject.model, ids)
         print("\n".join(identities_table(checks, screen())))
         return all(one.holds for one in checks)
-    page_file = user_path(args.out) if args.out is not None else subject.folder / PAGE
+    page_file = user_path(args.out) if args.out is not None else (subject.folder or Path()) / PAGE
     expect_writable(str(page_file))
     seen = look_at(subject, ids, args.word, where)
     write(seen, page_file, args.json and user_path(args.json))
@@ -115,7 +115,7 @@ def look_at(subject: Subject, ids: Array, word: str | None, head: tuple[int, int
     if word is not None:
         word_ids(encoding, word)  # refuses what is none, before the work
     seen = look(model, encoding, ids.tolist(), word, head, name, stories)
-    return replace(seen, checkpoints=look_back(seen, folder, stories))
+    return seen if folder is None else replace(seen, checkpoints=look_back(seen, folder, stories))
 
 
 def write(seen: Look, page_file: Path, json_file: Path | str | None) -> None:
