@@ -26,7 +26,7 @@ from numpygpt.inside import (
 )
 from numpygpt.pretrained import load_tokenizer
 
-SHARES = {"she": 0.8, "he": 0.8, "places": 0.7, "tools": 0.6, "animals": 0.8, "foods": 0.8}
+SHARES = {"she": 0.6, "he": 0.6, "places": 0.7, "tools": 0.6, "animals": 0.8, "foods": 0.8}
 
 
 def look(run: Path) -> None:

@@ -247,11 +247,11 @@ def test_a_later_word_is_read_by_the_lens(
 ) -> None:
     model = make(story_encoding, context_length=80, n_embd=8)
     model.token_embedding.W.data *= 20
-    found = planned_word(model, story_encoding, subject, count=5, back=4)
-    assert (found.stories, found.before.tolist()) == (5, [4, 3, 2, 1])
+    found = planned_word(model, story_encoding, subject, count=5, back=28)
+    assert (found.stories, found.before.tolist()) == (5, list(range(28, 0, -1)))
     for x in (found.share, found.untrained, found.shuffled, found.probability):
-        assert x.shape == (3, 4)
-    naive = share_at_the_end(model, story_encoding, words, time, 4)
+        assert x.shape == (3, 28)
+    naive = share_at_the_end(model, story_encoding, words, time, 28)
     np.testing.assert_allclose(found.share[-1], naive.mean(0), atol=1e-9)
     assert np.abs(found.untrained - found.chance).max() < 0.2 * found.chance  # it knows nothing
     assert np.abs(found.share - found.shuffled).max() > 0.1 * found.chance

@@ -1,12 +1,12 @@
-"""Partners: what ties a part (beak) to its animal (robin), if not that they are near?
+"""Partners: what ties a part (beak) to its animal (robin), which are not among the nearest?
 
-Cosine finds words that stand in the same places, and a part does not stand where its animal does.
-In the built-in stories the two meet in one sentence: "... found a little robin in the garden. It
-had a hurt", and what comes next is a part of a robin that can be hurt. Each animal is put into that
-text, and every number that could know its parts is measured by one score, the *order*: of two
-animals, one with the part and one without, how often does the number say more for the first? 1 is
-perfect, 0.5 chance; the mean over parts. (A part that is often hurt is likely after any animal; as
-only animals are compared, that does not count.)
+Cosine finds words that stand in the same places, and a part does not stand where its animal does:
+many words are nearer to robin than beak is. In the built-in stories the two meet in one sentence:
+"... found a little robin in the garden. It had a hurt", and what comes next is a part of a robin
+that can be hurt. Each animal is put into that text, and every number that could know its parts is
+measured by one score, the *order*: of two animals, one with the part and one without, how often
+does the number say more for the first? 1 is perfect, 0.5 chance; the mean over parts. (A part that
+is often hurt is likely after any animal; as only animals are compared, that does not count.)
 
     near            cos(animal, part), of their embeddings
     asks            q.k of each head of block 0, a part's query and an animal's key, without a text
@@ -14,6 +14,11 @@ only animals are compared, that does not count.)
                                     after "hurt", and all of them together
 
 and beside them how much each head, there, looks at the animal.
+
+What a default run shows: a head of block 0 looks from "hurt" at the animal, whatever animal it is,
+and carries it there; the feed-forward of block 0 knows what it has. The query of a part does not
+find the animals that have it (asks is at or below chance). And nearness, though too weak to make
+beak a neighbour of robin, is in order: animals with a beak are a little nearer to it than others.
 """
 
 from dataclasses import dataclass
