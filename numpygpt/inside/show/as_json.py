@@ -55,21 +55,7 @@ def as_dict(look: Look) -> dict[str, Any]:
         "texts": {str(i): token_text(look.encoding, i) for i in sorted(ids)},
         "first": {"block": look.heads.first[0], "head": look.heads.first[1]},
         "embeddings": embeddings(look),
-        "attention": {
-            "patterns": patterns,
-            "kinds": {kind: significant(scores) for kind, scores in vars(look.heads.kinds).items()},
-            "splits": [
-                {
-                    **dict(zip(("block", "head", "t", "s"), pair, strict=True)),
-                    "names": split.names,
-                    "table": significant(split.table, SUMMED),
-                    "score": significant(split.score, SUMMED),
-                    "remainder": significant(split.remainder),
-                }
-                for pair, split in look.heads.splits.items()
-            ],
-            "splits_of": look.heads.splits_of,
-        },
+        "attention": attention(look, patterns),
         "lens": {
             "words": look.lens.words.tolist(),
             "anew": reading(look.lens.anew),
@@ -93,6 +79,23 @@ def as_dict(look: Look) -> dict[str, Any]:
         "identities_of": look.checks_of,
         "left_out": look.left_out + too_many,
     }
+
+
+def attention(look: Look, patterns: list[Any]) -> dict[str, Any]:
+    """Patterns, kinds, splits."""
+    heads = look.heads
+    splits = [
+        {
+            **dict(zip(("block", "head", "t", "s"), pair, strict=True)),
+            "names": split.names,
+            "table": significant(split.table, SUMMED),
+            "score": significant(split.score, SUMMED),
+            "remainder": significant(split.remainder),
+        }
+        for pair, split in heads.splits.items()
+    ]
+    kinds = {kind: significant(scores) for kind, scores in vars(heads.kinds).items()}
+    return {"patterns": patterns, "kinds": kinds, "splits": splits, "splits_of": heads.splits_of}
 
 
 def model(look: Look) -> dict[str, Any]:
