@@ -12,6 +12,8 @@ PRESETS = {  # C, H, L
     "gpt2-large": (1280, 20, 36),
     "gpt2-xl": (1600, 25, 48),
 }
+# What `numpygpt train` makes, unless told otherwise.
+SMALL: dict[str, Any] = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class GPTConfig:
         Whether the query, key and value projections have biases.
     tie_weights : bool
         Whether the head is the token embedding.
+    init_std : float
+        First weights are drawn from N(0, init_std^2); 1 / sqrt(C) would keep numbers of one size
+        from layer to layer.
+    sinusoidal_positions : bool
+        Whether the position embedding starts as sines and cosines, not at random.
     """
 
     vocab_size: int = 50257
@@ -47,6 +54,8 @@ class GPTConfig:
     dropout: float = 0.0
     qkv_bias: bool = True
     tie_weights: bool = True
+    init_std: float = 0.02
+    sinusoidal_positions: bool = False
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -63,7 +72,9 @@ class GPTConfig:
             )
         if not (isinstance(self.dropout, float | int) and 0 <= self.dropout < 1):
             raise ValueError(f"GPTConfig: expected 0 <= dropout < 1, got {self.dropout!r}")
-        for name in ("qkv_bias", "tie_weights"):
+        if not (isinstance(self.init_std, float | int) and 0 <= self.init_std < math.inf):
+            raise ValueError(f"GPTConfig: expected init_std at least 0, got {self.init_std!r}")
+        for name in ("qkv_bias", "tie_weights", "sinusoidal_positions"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(
                     f"GPTConfig: expected {name} True or False, got {getattr(self, name)!r}"
@@ -71,11 +82,11 @@ class GPTConfig:
 
     @property
     def proj_std(self) -> float:
-        """What the last matrix of each branch starts with, as N(0, proj_std^2): 0.02 / sqrt(2 L).
+        """What the last matrix of each branch starts with: init_std / sqrt(2 L).
 
         Each of a GPT's 2 L branches adds to the residual stream: together no more than one would.
         """
-        return 0.02 / math.sqrt(2 * self.n_layer)
+        return self.init_std / math.sqrt(2 * self.n_layer)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GPTConfig":

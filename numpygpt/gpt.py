@@ -30,6 +30,7 @@ from numpygpt.layers.embedding import Embedding
 from numpygpt.layers.head import Head
 from numpygpt.layers.layernorm import LayerNorm
 from numpygpt.layers.parameter import Array, Parameter
+from numpygpt.positions import waves
 
 if TYPE_CHECKING:
     import tiktoken
@@ -45,9 +46,10 @@ class GPT(Layer):
     config : GPTConfig
         Its shape.
     rng : int, numpy.random.Generator or None
-        Draws the first values (GPT-2's own initialisation: normal, 0.02; the last matrix of each
-        branch 0.02 / sqrt(2 L); biases 0, gains 1) and then dropout's masks. None takes no memory:
-        the shapes are there, and a caller who has the values calls `allocate` and fills them in.
+        Draws the first values (as GPT-2's: normal, of standard deviation init_std; the last matrix
+        of each branch init_std / sqrt(2 L); biases 0, gains 1) and then dropout's masks. With None,
+        no memory is taken: the shapes are there, and a caller who has the values calls `allocate`
+        and fills them in.
     dtype : numpy dtype
         float32 to run; float64 and complex128 to check gradients.
     """
@@ -62,16 +64,17 @@ class GPT(Layer):
             raise TypeError(
                 f'GPT: expected a GPTConfig, such as GPTConfig.preset("gpt2"), got {config!r}'
             )
-        V, C = config.vocab_size, config.n_embd
+        V, C, std = config.vocab_size, config.n_embd, config.init_std
         self.config = config
-        self.token_embedding = Embedding(V, C)
-        self.position_embedding = Embedding(config.context_length, C)
+        self.token_embedding = Embedding(V, C, std)
+        self.position_embedding = Embedding(config.context_length, C, std)
+        if config.sinusoidal_positions:
+            first = self.position_embedding.W
+            first.mean, first.std = waves(config.context_length, C, std), 0.0
         self.dropout = Dropout(config.dropout)
         self.blocks = [Block(config) for _ in range(config.n_layer)]
         self.norm = LayerNorm(C)
-        self.head = Head(
-            self.token_embedding.W if config.tie_weights else Parameter(V, C, std=0.02)
-        )
+        self.head = Head(self.token_embedding.W if config.tie_weights else Parameter(V, C, std=std))
         generator = np.random.default_rng(0 if rng is None else rng)
         if rng is not None:
             self.initialize(generator, dtype)
@@ -127,7 +130,7 @@ class GPT(Layer):
             self.token_embedding.backward(dx)
 
     def new_caches(self, batch: int) -> list[KeyValueCache]:
-        """One empty key/value cache a block, for `batch` sequences (2 L B T C numbers in all)."""
+        """One empty key/value cache a block: 2 L B C context_length numbers, B = `batch`."""
         c = self.config
         shape = (batch, c.n_head, c.context_length, c.n_embd // c.n_head)
         dtype = self.token_embedding.W.data.dtype

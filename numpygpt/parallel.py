@@ -1,10 +1,10 @@
-"""Threads, cache-sized blocks and kept memory: the only module that knows the machine.
+"""Threads, cache-sized blocks and kept memory: what layers need not know of the machine.
 
 Work that can be cut into tasks which do not depend on each other is given to `run_all`: every
 thread takes the next task as soon as it is done with its last one, and the calling thread works
 too. A worker that has not begun when all tasks are taken is cancelled, not waited for: on a busy
 machine, or in a process pinned to one core, the caller simply does all the tasks. There are three
-kinds:
+kinds of tasks:
 
 - **Blocks of rows** (`over_rows`). A layer writes its elementwise formula once, as a kernel over a
   block of rows. GELU is eight NumPy calls on the same arrays: on a whole 12 MB activation each call
@@ -24,15 +24,16 @@ Matrix products are OpenBLAS's, which has threads of its own. The rules:
 - In tasks that make products (`products=True`), OpenBLAS has one thread for as long as they run
   (blas.py). Then each thread may call it.
 - A task computes its results from its own rows, heads or sequences alone, and sums over tasks are
-  taken outside, in a fixed order. So results are equal bit for bit, whatever the block size and the
-  thread count, on one kind of processor (another has other instructions, and so other roundings).
+  taken outside, in a fixed order. So what tasks compute is equal bit for bit, whatever the block
+  size and the number of workers, on one kind of processor (another has other instructions, and so
+  other roundings). A product outside tasks may round otherwise with more threads of OpenBLAS's.
 
-The two kinds of threads also compete. OpenBLAS's wait for their next product by spinning, for some
-20 ms, and so hold the very cores that other work could have: a step of a large model takes up to 8%
-longer. If they sleep too soon, waking them for each small product slows a generated token by as
-much. `OPENBLAS_THREAD_TIMEOUT` sets how long they spin (2^n clock ticks) and is read when NumPy is
-loaded, so this module, the package's first, sets it before that, unless the environment has it
-already. A program that imports NumPy before numpygpt goes without.
+These workers and OpenBLAS's threads also compete. The latter wait for their next product by
+spinning, for some 20 ms, and so hold the very cores that other work could have: a step of a large
+model takes up to 8% longer. If they sleep too soon, waking them for each small product slows a
+generated token by as much. `OPENBLAS_THREAD_TIMEOUT` sets how long they spin (2^n clock ticks) and
+is read when NumPy is loaded, so this module, the package's first, sets it before that, unless the
+environment has it already. A program that imports NumPy before numpygpt goes without.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +105,11 @@ def over_rows(kernel: Callable[..., object], *arrays: Array) -> None:
     The kernel writes its results into some of the blocks it is given (they are views).
     """
     n_rows = len(arrays[0])
-    n_blocks = _n_blocks(n_rows, sum(a.size for a in arrays))
-    step = max(1, -(-n_rows // n_blocks))
+    n_blocks = _n_blocks(n_rows, sum([a.size for a in arrays]))
+    if n_blocks == 1:  # a token, say: a task would take longer than the work
+        kernel(*arrays)
+        return
+    step = -(-n_rows // n_blocks)
 
     def run(start: int) -> None:
         kernel(*[a[start : start + step] for a in arrays])
@@ -122,14 +126,14 @@ def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: in
     given = [a for a in arrays if a is not None]
     B, H = given[0].shape[-4:-2]
     n_blocks = _n_blocks(B * H, sum(a.size for a in given) + B * H * scratch)
-    step = -(-B * H // n_blocks)
-    if step < H:
+    heads = -(-B * H // n_blocks)
+    if heads < H:
         blocks: list[Any] = [
-            np.s_[..., b, h : h + step, :, :] for b in range(B) for h in range(0, H, step)
+            np.s_[..., b, h : h + heads, :, :] for b in range(B) for h in range(0, H, heads)
         ]
     else:
-        step = -(-B // n_blocks)
-        blocks = [np.s_[..., b : b + step, :, :, :] for b in range(0, B, step)]
+        sequences = -(-B // n_blocks)
+        blocks = [np.s_[..., b : b + sequences, :, :, :] for b in range(0, B, sequences)]
 
     def run(block: Any) -> None:
         kernel(*[None if a is None else a[block] for a in arrays])
@@ -140,7 +144,7 @@ def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: in
 def _n_blocks(n_rows: int, n_elements: int) -> int:
     """How many blocks fit the cache, rounded up to as many for each thread."""
     n_blocks = max(1, min(n_rows, -(-n_elements // BLOCK_ELEMENTS)))
-    return n_blocks + -n_blocks % min(num_threads(), n_blocks)
+    return 1 if n_blocks == 1 else n_blocks + -n_blocks % min(num_threads(), n_blocks)
 
 
 def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> None:
@@ -156,24 +160,27 @@ def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> No
         Whether they make matrix products: each of these is then one thread's.
     """
     keep_freed_memory()  # at the first call in a process
-    if not products:
-        _run_all(tasks, num_threads())
-        return
-    with one_blas_thread() as granted:
-        _run_all(tasks, num_threads() if granted else 1)
+    alone = one_blas_thread() if products else nullcontext(True)
+    with alone as granted:
+        # Where BLAS cannot be held to one thread, tasks with products stay on this one.
+        available = num_threads() if granted and len(tasks) > 1 else 1
+        if available > 1:
+            _share_out(tasks, available)
+        else:
+            for task in tasks:
+                task()
 
 
-def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
-    threads = min(available, len(tasks))
+def _share_out(tasks: Sequence[Callable[[], object]], available: int) -> None:
     left = iter(tasks)  # shared by the threads: under the GIL, next() is atomic
-    errors = np.geterr() | {"under": "ignore"}  # exp of a large negative number is to be 0
+    errors = np.geterr()
     begun: list[int] = []
     ended: list[int] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         begun.append(1)
-        before, _here.in_task = _in_task(), _in_task() or threads > 1
+        _here.in_task = True
         try:
             with np.errstate(**errors):
                 for task in left:
@@ -182,7 +189,7 @@ def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
             failed.append(error)
         finally:
             _take_all(left)
-            _here.in_task = before
+            _here.in_task = False
             ended.append(1)
 
     helpers: list[Future[None]] = []
@@ -190,7 +197,7 @@ def _run_all(tasks: Sequence[Callable[[], object]], available: int) -> None:
         # A process that is ending starts no threads any more, and one may be forbidden to have
         # more: then the caller does what is left.
         with suppress(RuntimeError):
-            for _ in range(threads - 1):
+            for _ in range(min(available, len(tasks)) - 1):
                 helpers.append(_pool(available - 1).submit(work))
         work()
     finally:

@@ -30,7 +30,7 @@ from benchmarks.work import (
 )
 from benchmarks.worker import workers
 from numpygpt import GPTConfig
-from numpygpt.cli.commands import SMALL
+from numpygpt.config import SMALL
 from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import train_bpe
 from numpygpt.training.loop import TrainConfig
@@ -216,7 +216,7 @@ def test_growth_subtracts_the_empty_process_and_divides_by_the_formula() -> None
 def test_the_default_model_is_the_one_that_train_makes() -> None:
     (work,) = (work for work in TRAINING if work.config == DEFAULT)
     default_vocabulary = inspect.signature(train_bpe).parameters["vocab_size"].default
-    assert work.config == GPTConfig(default_vocabulary, **SMALL)  # type: ignore[arg-type]
+    assert work.config == GPTConfig(default_vocabulary, **SMALL)
     assert (work.batch, work.tokens) == (TrainConfig().batch_size, SMALL["context_length"])
     assert TrainConfig().accumulate == 1
 

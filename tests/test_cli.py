@@ -18,7 +18,19 @@ from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding
 from numpygpt.training.loop import TrainConfig
 from numpygpt.training.saved import load_run, save_run
 
-COMMANDS = ["train", "generate", "evaluate", "look", "gradcheck", "reproduce", "info"]
+COMMANDS = [
+    *(
+        "train",
+        "generate",
+        "evaluate",
+        "look",
+        "gradcheck",
+        "practice",
+        "reproduce",
+        "info",
+        "plot",
+    ),
+]
 TEXT = "The cat sat on the mat, and the dog sat on the cat. Où est l'été? " * 60
 TINY = ["--n-layer", "1", "--n-embd", "8", "--n-head", "2", "--context-length", "16"]
 FEW = ["--steps", "2", "--batch-size", "2", "--eval-batches", "1", "--tokenizer", "bpe:280"]
@@ -265,6 +277,7 @@ def test_a_home_folder_in_every_path(
         ["reproduce", "--data="],
         ["info", "--run="],
         ["info", "--model="],
+        ["plot", "--out="],
     ],
 )
 def test_an_empty_path(args: list[str], run: Run, folder: Path) -> None:
@@ -420,7 +433,7 @@ def test_no_command_lists_them(run: Run) -> None:
         ("-x", "", "unrecognized arguments: -x"),
         ("--info", "", "unrecognized arguments: --info (did you mean info?)"),
         ("--verison", "", "unrecognized arguments: --verison (did you mean --version?)"),
-        ("--steps 3 train", "", "--steps comes after its command: numpygpt train --steps ..."),
+        ("--steps 3 train", "", "comes after its command: numpygpt train or practice --steps ..."),
         ("--seed=3 info", "", "--seed comes after its command: numpygpt train or generate --seed"),
         ("train --stesp 3", "train", "unrecognized arguments: --stesp (did you mean --steps?)"),
         ("train --Stesp=3", "train", "unrecognized arguments: --Stesp=3 (did you mean --steps?)"),

@@ -128,8 +128,8 @@ def test_targets_are_the_next_tokens() -> None:
     data = Data.encode(byte_encoding(), TEXT, TEXT)
     rng = np.random.default_rng(0)
     starts = set()
-    for _ in range(200):
-        inputs, targets = data.batch(3, 490, rng)
+    for number in range(200):
+        inputs, targets = data.batch(3, 490, rng, number, 0)
         assert inputs.shape == targets.shape == (3, 490)
         np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
         for row, end in zip(inputs, targets[:, -1], strict=True):
@@ -164,31 +164,38 @@ def test_windows_begin_with_documents_where_the_text_has_some() -> None:
         plain.windows(DOCUMENTS)
 
 
-def test_batches_of_documents_are_drawn_from_all_their_windows() -> None:
+def test_batches_of_documents_hold_each_window_once_a_pass() -> None:
     characters = iter(range(33, 127))  # each once: a place is known by its token
     documents = [[next(characters) for _ in range(length)] for length in range(1, 10)]
     text = "".join(bytes(document).decode() + END_OF_TEXT for document in documents)
     data = Data.encode(byte_encoding(), text, text, T=4)
     ring = [token for document in documents for token in [256, *document]]
-    rng, drawn = np.random.default_rng(0), set()
-    for _ in range(100):
-        inputs, targets = data.batch(3, 4, rng)
+    begins = [i for i, token in enumerate(ring) if token == 256]
+    ends = [*begins[1:], len(ring)]
+    windows = [i for a, b in zip(begins, ends, strict=True) for i in range(a, b, 4)]
+    assert len(windows) % 4  # a pass ends amid a batch
+    rng, drawn = np.random.default_rng(0), []
+    for number in range(len(windows)):
+        inputs, targets = data.batch(4, 4, rng, number, 7)
         assert inputs.dtype == targets.dtype == np.int64
         np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
         for row in [[*row, end] for row, end in zip(inputs.tolist(), targets[:, -1], strict=True)]:
             (place,) = (i for i in range(len(ring)) if (ring * 2)[i : i + 5] == row)
-            drawn.add(place)
-    begins = [i for i, token in enumerate(ring) if token == 256]
-    ends = [*begins[1:], len(ring)]
-    assert drawn == {i for a, b in zip(begins, ends, strict=True) for i in range(a, b, 4)}
+            drawn.append(place)
+    passes = [drawn[i : i + len(windows)] for i in range(0, len(drawn), len(windows))]
+    assert len(passes) == 4 and all(sorted(one) == windows for one in passes)
+    assert len({tuple(one) for one in passes}) == 4  # each in an order of its own
+    again, _ = data.batch(4, 4, rng, 1, 7)  # whatever was drawn before
+    other, _ = data.batch(4, 4, rng, 1, 8)
+    assert again[:, 0].tolist() == [ring[i] for i in drawn[4:8]] != other[:, 0].tolist()
 
 
 def test_the_seed_draws_the_windows_that_it_always_drew() -> None:
     """At random places: a run of an earlier version goes on with its own."""
     data = Data.encode(byte_encoding(), TEXT, TEXT)
     rng, same = np.random.default_rng(5), np.random.default_rng(5)
-    for _ in range(3):
-        inputs, _ = data.batch(4, 30, rng)
+    for number in range(3):
+        inputs, _ = data.batch(4, 30, rng, number, 5)
         starts = same.integers(0, 500 - 30, 4)
         np.testing.assert_array_equal(inputs, [list(TEXT[i : i + 30].encode()) for i in starts])
     assert rng.bit_generator.state == same.bit_generator.state

@@ -79,7 +79,7 @@ def test_what_is_told_is_what_was_drawn_from(options: dict[str, Any]) -> None:
             if options.get("temperature") == 0:
                 assert step.ids[b] == step.candidates[b, 0] and step.p[b] < 1
     if not options:
-        assert any(s.ids[b] not in s.candidates[b] for s in steps for b in range(3))
+        assert any(s.ids[b] != s.candidates[b, 0] for s in steps for b in range(3))
 
 
 def test_a_token_costs_one_forward_pass_and_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,18 +125,18 @@ def test_a_line_by_hand() -> None:
     a, b, newline, half = ord("a"), ord("b"), ord("\n"), 0xC3
     step = drawn(a, 0.625, {b: 0.25, newline: 0.0625, half: 0.03125, 300: 0.0})
     assert explained(step, 0, BYTES, 79) == (
-        "  'a'                62.5%  'b' 25.0%  '\\n' 6.2%  b'\\xc3' 3.1%  ... 3.1%"
+        "  'a'                 62.5%  'b' 25.0%  '\\n' 6.2%  b'\\xc3' 3.1%  ... 3.1%"
     )
     assert explained(step, 0, BYTES, 39) == "  'a'         62.5%  'b' 25.0%"
     step = drawn(b, 0.125, {a: 0.875})
-    assert explained(step, 0, BYTES, 79) == "* 'b'                12.5%  'a' 87.5%"
-    assert explained(drawn(256, 1.0, {a: 0.0}), 0, BYTES, 79) == "  <|endoftext|>     100.0%"
+    assert explained(step, 0, BYTES, 79) == "* 'b'                 12.5%  'a' 87.5%"
+    assert explained(drawn(256, 1.0, {a: 0.0}), 0, BYTES, 79) == "  <|endoftext|>      100.0%"
 
 
 @pytest.mark.parametrize("columns", [29, 39, 59, 60, 79, 200])
 def test_a_line_fits_and_its_parts_sum_to_1(columns: int) -> None:
     rng = np.random.default_rng(columns)
-    for _ in range(200):
+    for _ in range(50):
         p = rng.dirichlet(np.full(257, rng.choice([0.001, 0.02, 1.0])))
         own = int(rng.choice(257, p=p))
         line = explained(
@@ -208,7 +208,7 @@ def test_the_table_spells_the_text(run: Run, samples: int, columns: int) -> None
         assert ("Où".encode() + tokens_of(table)).decode(errors="replace") == text
         assert all(width(line) < max(columns, 30) and line.isprintable() for line in
                    table.splitlines())  # fmt: skip
-    assert "it could have been" in out
+    assert ("it could have been" in out) == (columns >= 40)
 
 
 def test_it_says_which_probabilities(run: Run) -> None:
@@ -217,7 +217,7 @@ def test_it_says_which_probabilities(run: Run) -> None:
         ("--temperature=2 --top-k=9 --top-p=.5", "after temperature 2, top-k 9, top-p 0.5"),
         ("--temperature=0", "temperature 0 takes the most probable token; p is what the model"),
     ):
-        lines = run("--explain", "--prompt", "a", *args.split())[1].splitlines()
+        lines = run("--explain", "--prompt", "a", *args.split(), columns=100)[1].splitlines()
         assert said in lines[0] and lines[1].split()[:2] == ["drawn", "p"]
     assert all("100.0%" in line for line in run("--explain", "--prompt=a", "--top-k=1")[1].split(
         "\n")[2:32])  # fmt: skip

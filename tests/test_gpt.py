@@ -267,17 +267,17 @@ def test_dropout_drops_in_training_only() -> None:
 # -- first values ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_first_values_are_gpt2s_own(tied: bool) -> None:
-    config = GPTConfig(300, 100, n_embd=96, n_head=4, n_layer=8, tie_weights=tied)
-    model = GPT(config)
+@pytest.mark.parametrize(("tied", "init"), [(True, {}), (False, {}), (False, {"init_std": 0.07})])
+def test_first_values_are_gpt2s_own_or_larger(tied: bool, init: dict[str, Any]) -> None:
+    config = GPTConfig(300, 100, n_embd=96, n_head=4, n_layer=8, tie_weights=tied, **init)
+    model, std = GPT(config), init.get("init_std", 0.02)
     assert ("head.W" in dict(model.named_parameters())) != tied
-    expected = {"norm": 0.0, "b": 0.0, "bias": 0.0, "gain": 0.0, "proj.W": 0.02 / math.sqrt(16)}
+    stds = {"norm": 0.0, "b": 0.0, "bias": 0.0, "gain": 0.0, "proj.W": std / math.sqrt(16)}
     for name, p in model.named_parameters():
         kind = "proj.W" if name.endswith("proj.W") else name.split(".")[-1]
-        std = expected.get(kind, 0.02)
-        assert p.data.mean() == pytest.approx(float(kind == "gain"), abs=6 * std / p.size**0.5)
-        assert p.data.std() == pytest.approx(std, rel=6 / math.sqrt(2 * p.size)), name
+        own = stds.get(kind, std)
+        assert p.data.mean() == pytest.approx(float(kind == "gain"), abs=6 * own / p.size**0.5)
+        assert p.data.std() == pytest.approx(own, rel=6 / math.sqrt(2 * p.size)), name
 
 
 @pytest.mark.parametrize("config", [CONFIG, UNTIED])
@@ -477,6 +477,8 @@ def test_bad_targets() -> None:
         ({"dropout": "0"}, "expected 0 <= dropout < 1, got '0'"),
         ({"tie_weights": 1}, "expected tie_weights True or False, got 1"),
         ({"qkv_bias": None}, "expected qkv_bias True or False, got None"),
+        ({"init_std": math.nan}, "expected init_std at least 0, got nan"),
+        ({"sinusoidal_positions": 1}, "expected sinusoidal_positions True or False, got 1"),
     ],
 )
 def test_bad_configs(fields: dict[str, Any], message: str) -> None:

@@ -418,6 +418,110 @@ def test_with_floating_point_errors_raised(layer: Layer) -> None:
         assert bad.wrong == ["x"]
 
 
+# -- as people write it first ---------------------------------------------------------------------
+
+
+class First(Layer):
+    """y = x W + b, with parameters wherever `put` puts them."""
+
+    def __init__(self, put: Callable[[Any, Parameter, Parameter], None]) -> None:
+        put(self, Parameter(C, 3, std=0.1), Parameter(3))
+
+    def W_and_b(self) -> list[Any]:
+        return sorted((p for _, p in self.named_parameters()), key=lambda p: -len(p.shape))
+
+    def forward(self, x: Array) -> Array:
+        W, b = self.W_and_b()
+        self.save(x)
+        y: Array = x @ W.data + b.data
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.take_saved()
+        W, b = self.W_and_b()
+        W.grad += x.reshape(-1, C).T @ dy.reshape(-1, 3)
+        b.grad += dy.sum((0, 1))
+        dx: Array = dy @ W.data.T
+        return dx
+
+
+class Holder:
+    """No layer, but it has parameters."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+
+def put_in(name: str, hold: Callable[..., Any]) -> Callable[[Any, Parameter, Parameter], None]:
+    return lambda layer, *parts: setattr(layer, name, hold(*parts))
+
+
+@pytest.mark.parametrize(
+    ("hold", "names"),
+    [
+        (lambda W, b: [W, b], {"parts.0", "parts.1"}),
+        (lambda W, b: (W, b), {"parts.0", "parts.1"}),
+        (lambda W, b: {"W": W, "b": b}, {"parts.W", "parts.b"}),
+        (lambda W, b: [[W], {"more": ([b],)}], {"parts.0.0", "parts.1.more.0.0"}),
+    ],
+)
+def test_parameters_in_lists_tuples_and_dicts_are_checked(hold: Any, names: set[str]) -> None:
+    report = check_layer(First(put_in("parts", hold)), X)
+    assert report.passed and {row.name for row in report.rows} == {"x", *names}
+
+
+@pytest.mark.parametrize(
+    "hold", [lambda W, b: {W, b}, Holder, lambda *parts: Holder([Holder(*parts)])]
+)
+def test_parameters_that_are_nowhere_looked_for_are_named_by_attribute(hold: Any) -> None:
+    with pytest.raises(TypeError, match=r"First: the attribute 'parts' has a Parameter where none"):
+        check_layer(First(put_in("parts", hold)), X)
+
+
+def test_a_parameter_of_the_class_is_named() -> None:
+    class Shared(First):
+        scale = Parameter(3)
+
+    with pytest.raises(TypeError, match="Shared: the attribute 'scale' has a Parameter where none"):
+        check_layer(Shared(put_in("parts", lambda W, b: [W, b])), X)
+
+
+def test_what_a_layer_may_hold_besides() -> None:
+    class Rich(First):
+        def __init__(self) -> None:
+            super().__init__(put_in("parts", lambda W, b: [W, b]))
+            self.rest = [np.zeros(3), "text", {1, 2}, Holder(3, [4]), iter([5]), np.exp, int, None]
+            self.me = [self.rest]
+            self.rest.append(self.rest[3])
+
+    layer = Rich()
+    layer.initialize()
+    assert layer.flat is not None
+    layer.rest.pop(4)  # an iterator cannot be copied
+    assert check_layer(layer, X, entries=3).passed
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "message"),
+    [
+        (lambda W: W.data, AttributeError, r"shape \(7, 3\) has no values yet: call initialize"),
+        (lambda W: W.grad, AttributeError, r"shape \(7, 3\) has no values yet: call initialize"),
+        (lambda W: X @ W, TypeError, "'Parameter'"),
+        (lambda W: W * X, TypeError, "'Parameter'"),
+        (lambda W: np.tanh(W), TypeError, "'Parameter'"),
+        (lambda W: W.T, AttributeError, "Parameter has no T; its array is its data"),
+        (lambda W: Parameter((7, 3)), TypeError, r"expected .*Parameter\(3, 4\), got .*tuple"),  # type: ignore[arg-type]
+        (lambda W: Parameter(np.ones(3)), TypeError, "expected .*got .*ndarray"),  # type: ignore[arg-type]
+        (lambda W: Parameter(7.0, 3), TypeError, "expected .*got .*float.*, .*int"),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+def test_what_people_try_first_is_explained(
+    act: Callable[[Any], Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        act(Parameter(C, 3))
+
+
 # -- a row ----------------------------------------------------------------------------------------
 
 

@@ -245,7 +245,10 @@ def test_the_command_ends_with_the_layer_to_look_at_first(
     monkeypatch.setattr(Linear, "backward", lambda *arguments: 1.01 * right(*arguments))
     lines: list[str] = []
     assert gradcheck_command(print=lines.append) is False
-    assert lines[-1] == "WRONG in 10 of 18. Look first at Linear: x"
+    assert lines[-1] == (
+        "WRONG in 10 of 18. Look first at Linear: x\nx is consistent with: backward is 1.01 times "
+        "the forward's derivative everywhere"
+    )
 
 
 def test_the_verdict_is_short() -> None:

@@ -159,6 +159,9 @@ def test_what_lies_in_the_folder_of_a_new_run_is_not_its_own(here: Path) -> None
     (here / "run" / "kept" / "notes.txt").write_text("mine")
     assert train("--steps 4 --out run --keep 2 --seed 1") == 0
     assert list(kept("run")) == [0, 1]
+    os.remove(f"run/{CHECKPOINT}")
+    assert train("--steps 4 --out run") == 0
+    assert not kept("run")
     assert (here / "run" / "kept" / "notes.txt").exists()
 
 

@@ -34,7 +34,7 @@ def test_a_step_is_its_parts() -> None:
     rng = np.random.default_rng(config.seed)
     optimizer = AdamW(by_hand, betas=(0.9, 0.9), weight_decay=0.2)
     for step in range(3):
-        batches = [t.data.batch(5, 16, rng) for _ in range(3)]
+        batches = [t.data.batch(5, 16, rng, 0, 0) for _ in range(3)]
         ids, targets = (np.concatenate(part) for part in zip(*batches, strict=True))
         by_hand.zero_grad()
         loss = by_hand.loss(ids, targets)  # one batch of 15 windows in place of three of 5

@@ -201,3 +201,17 @@ def test_shares() -> None:
 def test_what_is_lost_must_be_found() -> None:
     mistake = story_error(" ".join(sentences(LOST)[:3]))
     assert str(mistake) == "sentence 4, '': expected the key to be found, got the end"
+
+
+@pytest.mark.parametrize(
+    ("story", "old", "new", "about"),
+    [
+        (HURT, "It flew", "It hopped", "a sentence that is wrong or untrue by itself"),
+        (HERD, "The farmer", "The baker", "somebody else than was told of"),
+        (HURT, "washed the wing", "washed the tail", "something else than was told of"),
+        (LOST, " ".join(sentences(LOST)[3:]), "", "something lost and never found"),
+    ],
+)
+def test_sorts_of_mistakes(story: str, old: str, new: str, about: str) -> None:
+    mistake = story_error(story.replace(old, new, 1).strip())
+    assert mistake is not None and mistake.about == about

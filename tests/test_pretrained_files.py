@@ -29,7 +29,7 @@ from numpygpt.training.fine_tune import starting_point
 from numpygpt.training.optim import AdamW
 from numpygpt.training.saved import load_run, load_with_tokenizer, resume_run, save_run
 
-CONFIG = GPTConfig(11, 9, 21, 3, 2)
+CONFIG = GPTConfig(11, 9, 21, 3, 2, init_std=0.05)
 IDS = np.array([[1, 5, 10, 0, 5], [3, 3, 7, 2, 9]])
 WEIGHTS = "model.safetensors"
 

@@ -44,7 +44,17 @@ def test_every_number_of_the_judgement(monkeypatch: pytest.MonkeyPatch, model: G
         "stories hold together from end to end,",
         "and 2 are copies of a training story; the first of them:",
         "    Sam sat.It",
+        "the first mistake of each of the others:",
+        "       4  a sentence that is wrong or untrue by itself",
+        "       1  somebody else than was told of",
     ]
+
+
+def test_no_mistakes_are_not_listed(monkeypatch: pytest.MonkeyPatch, model: GPT) -> None:
+    sound = stories(1, seed=5)
+    monkeypatch.setattr(report, "fresh_stories", lambda *_: sound)
+    judged = report.judge_stories(model, byte_encoding(), Text("", "", ""), NOWHERE)
+    assert "100.0% of the stories" in judged and "mistake" not in judged
 
 
 def test_no_token_is_drawn_that_the_tokenizer_lacks() -> None:
@@ -118,10 +128,15 @@ def test_a_sample_is_the_prompt_continued(prompt: str, windows: str) -> None:
         ("r", ""),
     ],
 )
-def test_the_printed_command_says_what_it_names(folder: str, prompt: str) -> None:
-    command = report.written(Path(folder), prompt).split("now try\n", 1)[1]
+def test_the_printed_commands_say_what_they_name(folder: str, prompt: str) -> None:
+    commands = report.written(Path(folder), prompt).split("now try\n", 1)[1]
+    command, _, look = commands.partition("\nand look inside, at what its numbers came to hold:\n")
     program, name, *words = shlex.split(command)
     assert (program, name) == ("numpygpt", "generate")
+    looking = argparse.ArgumentParser()
+    looking.add_argument("--run")
+    assert shlex.split(look)[:2] == ["numpygpt", "look"]
+    assert looking.parse_args(shlex.split(look)[2:]).run == folder
     parser = argparse.ArgumentParser()
     parser.add_argument("--run")
     parser.add_argument("--prompt", default="left out")

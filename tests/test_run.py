@@ -665,10 +665,12 @@ def test_the_commands_that_are_printed_can_be_pasted(
     with monkeypatch.context() as patch:
         at_step(3, interrupt(), patch)
         assert main(["train", "--out", folder, "--prompt", prompt, *options]) == 0
-    for command in ("train", "generate"):
-        _, _, printed = capsys.readouterr().out.rpartition("\n    numpygpt ")
-        assert printed.startswith(command)
-        assert main(shlex.split(printed)) == 0
+    for commands in (["train"], ["generate", "look"]):
+        parts = capsys.readouterr().out.split("\n    numpygpt ")
+        last = [shlex.split(part.split("\n")[0]) for part in parts[-len(commands) :]]
+        assert [words[0] for words in last] == commands
+        assert main(last[0]) == 0
+    assert last[1] == ["look", "--run", folder]
     assert capsys.readouterr().out.startswith(prompt)
     assert main(["train", "--out", folder, *options]) == 2
     printed = capsys.readouterr().err.split("(numpygpt ", 1)[1].rpartition("),")[0]
@@ -701,9 +703,9 @@ def test_an_interrupt_of_the_last_measurement_loses_nothing(
 
     monkeypatch.setattr(Trainer, "held_out_loss", interrupted)
     assert train("--steps 9 --out run") == 130
-    assert capsys.readouterr().out.endswith(
-        "    numpygpt generate --run run --prompt 'Line 55 says that 3025 is 55'\n"
-    )
+    out = capsys.readouterr().out
+    assert "\n    numpygpt generate --run run --prompt 'Line 55 says that 3025 is 55'\n" in out
+    assert out.endswith("\n    numpygpt look --run run\n")
     assert load_run("run").training["state"]["step"] == 9
 
 

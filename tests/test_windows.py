@@ -6,7 +6,15 @@ import pytest
 from hypothesis import example, given, settings
 
 from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding, encode_text
-from numpygpt.training.windows import DOCUMENTS, RANDOM, cut, document_starts, marked, prompt_ids
+from numpygpt.training.windows import (
+    DOCUMENTS,
+    RANDOM,
+    cut,
+    document_starts,
+    marked,
+    prompt_ids,
+    shuffled,
+)
 
 MARK = 256
 
@@ -88,3 +96,10 @@ def test_a_million_documents_take_no_loop() -> None:
 )
 def test_a_prompt_begins_as_what_was_learned(prompt: str, windows: str, ids: list[int]) -> None:
     assert prompt_ids(byte_encoding(), prompt, windows).tolist() == ids
+
+
+@given(st.integers(1, 9), st.integers(0, 3), st.integers(0, 40), st.integers(1, 30))
+def test_a_part_of_an_endless_row(n: int, seed: int, first: int, count: int) -> None:
+    row = np.concatenate([shuffled(n, seed, n * i, n) for i in range(1 + (first + count) // n)])
+    assert all(sorted(row[i : i + n]) == list(range(n)) for i in range(0, len(row), n))
+    assert shuffled(n, seed, first, count).tolist() == row[first : first + count].tolist()

@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import tiktoken
 
-from numpygpt.config import GPTConfig
+from numpygpt.config import SMALL, GPTConfig
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import END_OF_TEXT
 from numpygpt.training.loop import TrainConfig
-
-SMALL = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}  # train's defaults
 
 
 def source_of(args: argparse.Namespace) -> str | Path:
@@ -196,6 +194,26 @@ def gradcheck(args: argparse.Namespace) -> int:
     return 0 if gradcheck_command(args.sweep, args.preset) else 1
 
 
+def practice(args: argparse.Namespace) -> int:
+    """Write the exercises, or check them; 1 if they are not all done."""
+    from numpygpt.files.whole import user_path
+    from numpygpt.practice.command import practice as check
+    from numpygpt.practice.command import start
+
+    if args.what == "start":
+        if args.where and args.folder:
+            raise ValueError("practice start: expected one folder, got two: remove --folder")
+        start(user_path(args.where or args.folder or "practice"))
+        return 0
+    if args.where:
+        raise ValueError(
+            f"practice {args.what}: expected no more words, got {args.where!r}; the folder of the "
+            "exercises is given with --folder"
+        )
+    done = check(args.folder, args.what, args.hint, args.watch, args.steps)
+    return 0 if done else 1
+
+
 def reproduce(args: argparse.Namespace) -> int:
     """Print the book's numbers beside ours; 1 if any disagrees."""
     from numpygpt.book.reproduce import reproduce_command
@@ -221,4 +239,12 @@ def info(args: argparse.Namespace) -> int:
         with open_source(source_of(args)) as found:
             config = found.config
     print(describe(config, args.batch_size, args.tokens))
+    return 0
+
+
+def plot(args: argparse.Namespace) -> int:
+    """Draw a picture, and say where it is."""
+    from numpygpt.cli.plot import draw
+
+    draw(args)
     return 0

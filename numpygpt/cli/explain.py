@@ -1,8 +1,8 @@
 """`numpygpt generate --explain`: a line for each token drawn, and then the text.
 
       drawn                   p  it could have been
-      ' found'           >99.9%  ...
-    * ' wren'             20.1%  ' robin' 62.3%  ' hen' 9.8%  ... 7.8%
+      ' found'           >99.9%
+    * ' goat'             20.1%  ' robin' 62.3%  ' owl' 9.8%  ... 7.8%
 
 A token is written as Python writes a text, or bytes where it is only a part of a character: spaces
 and control characters are seen, and nothing acts on a terminal. The star marks a token that was
@@ -45,7 +45,7 @@ def print_explained(
     for row in range(samples):
         if row:
             print("---")
-        print(_line("  drawn", "p", "it could have been", columns))
+        print(_line("  drawn", "p", "it could have been", columns)[:columns])
         tokens = _print_lines(done if row else first(), row, encoding, columns)
         text = encoding.decode([i for i in tokens if i != encoding.eot_token], errors="replace")
         print(show(f"\n{prompt}{text}"), flush=True)
@@ -79,7 +79,9 @@ def explained(step: Drawn, row: int, encoding: tiktoken.Encoding, columns: int) 
     mark = "* " if p < step.candidates_p[row, 0] else "  "
     line, left = _line(mark + _cut(written(encoding, own), room), percent(p), "", columns), 1 - p
     for other, its_p in zip(step.candidates[row], step.candidates_p[row].tolist(), strict=True):
-        if other == own or not its_p:
+        if its_p < ROUNDED:
+            break
+        if other == own:
             continue
         more = f"{_cut(written(encoding, int(other)), room)} {percent(its_p)}  "
         if width(line + more) + REST * (columns >= NARROW) > columns + 2:  # two spaces may go

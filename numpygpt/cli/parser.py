@@ -10,13 +10,15 @@ from numpygpt.cli.options import (
     HelpFormatter,
     add_fields,
     add_model,
+    layer_and_head,
     number,
     one_of,
     path,
     preset,
     whole,
 )
-from numpygpt.config import PRESETS, GPTConfig
+from numpygpt.config import PRESETS, SMALL, GPTConfig
+from numpygpt.practice.exercises import EXERCISES
 from numpygpt.training.loop import TrainConfig
 from numpygpt.training.windows import WINDOWS
 
@@ -44,8 +46,10 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         add_evaluate,
         add_look,
         add_gradcheck,
+        add_practice,
         add_reproduce,
         add_info,
+        add_plot,
     ):
         add(all_commands)
     return parser, all_commands.choices
@@ -103,9 +107,9 @@ def add_train(all_commands: Commands) -> None:
         "says where its text is now",
     )
     model = p.add_argument_group("the model (GPTConfig)")
-    small = GPTConfig(**commands.SMALL)  # type: ignore[arg-type]
+    small = GPTConfig(**SMALL)
     add_fields(model, small, but=["vocab_size"])
-    training = "the training (TrainConfig; with --init, fewer and smaller steps: see README)"
+    training = "the training (TrainConfig; --init changes some: see numpygpt/pretrained)"
     add_fields(p.add_argument_group(training), TrainConfig(), but=["windows"])
 
 
@@ -180,6 +184,53 @@ def add_gradcheck(all_commands: Commands) -> None:
     )
 
 
+def add_practice(all_commands: Commands) -> None:
+    """`numpygpt practice`."""
+    p = add_command(
+        all_commands,
+        commands.practice,
+        "write the backward passes yourself: exercises, checks, hints, and a model of your layers",
+        description="`numpygpt practice start` writes a file a layer, with questions; `numpygpt "
+        "practice` checks what you wrote in them, up to the first that is not done.",
+    )
+    names = list(EXERCISES)
+    what = one_of("exercise", ["start", *names, "train"])
+    p.add_argument(
+        "what",
+        nargs="?",
+        type=what,
+        help="start: write the exercises; the name of one: only that "
+        f"({', '.join(names)}); train: when all are done, train once more",
+    )
+    p.add_argument(
+        "where",
+        metavar="folder",
+        nargs="?",
+        type=path,
+        help="with start: the folder to write, if not practice; what is in it is kept",
+    )
+    p.add_argument(
+        "--folder",
+        metavar="DIR",
+        type=path,
+        help="the folder of the exercises; without, this one, if they are here, or practice",
+    )
+    how = p.add_mutually_exclusive_group()
+    how.add_argument(
+        "--hint",
+        action="store_true",
+        help="a hint, one more each time: shapes, one index, the matrix form; then the answer",
+    )
+    how.add_argument(
+        "--watch", action="store_true", help="check again whenever a file is saved, until Ctrl-C"
+    )
+    p.add_argument(
+        "--steps",
+        type=whole,
+        help="of the training when all are done; without, as many as take a minute",
+    )
+
+
 def add_reproduce(all_commands: Commands) -> None:
     """`numpygpt reproduce`."""
     p = add_command(
@@ -210,3 +261,45 @@ def add_info(all_commands: Commands) -> None:
     p.add_argument("--tokens", type=whole, help="tokens in each of them; without, at most 256")
     shape = p.add_argument_group("changes to the preset (defaults: gpt2's)")
     add_fields(shape, GPTConfig(), but=["dropout"])
+
+
+def add_plot(all_commands: Commands) -> None:
+    """`numpygpt plot`."""
+    p = add_command(
+        all_commands,
+        commands.plot,
+        "draw a run's losses, a head's attention or a map of embeddings",
+        description="Without --attention and --embeddings: the training loss, held-out loss and "
+        "learning rate of a run. Needs matplotlib, the extra [plot].",
+    )
+    p.add_argument(
+        "source",
+        metavar="DIR",
+        nargs="?",
+        type=path,
+        help="a run's folder; for --attention and --embeddings any model, or a name such as gpt2; "
+        "without, the newest of runs/",
+    )
+    what = p.add_mutually_exclusive_group()
+    what.add_argument(
+        "--attention",
+        metavar="LAYER.HEAD",
+        type=layer_and_head,
+        help="what this head looks at in --prompt; both are counted from 0",
+    )
+    what.add_argument(
+        "--embeddings",
+        metavar="WORDS",
+        nargs="?",
+        const="",
+        help="a map of words (a,b,c); without, those of the built-in stories by their kinds, or "
+        "the most common ones of another text",
+    )
+    p.add_argument("--prompt", help="the text for --attention")
+    p.add_argument(
+        "--out",
+        metavar="FILE",
+        type=path,
+        help="the picture: .png, .svg or .pdf; without, losses.png, attention.png or "
+        "embeddings.png, here",
+    )

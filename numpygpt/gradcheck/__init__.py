@@ -4,8 +4,9 @@
     report = check_model(model, ids, targets)   a whole model, along random directions
     print(report)                               one row an array; report.passed, report.worst
 
-Read in this order: oracles, subject, report, layer, model, sweep, table (what `numpygpt gradcheck`
-prints).
+README.md says how to check a layer of one's own, and what a report may say. Read in this order:
+oracles, expect, subject, report, layer, model, sweep, table (what `numpygpt gradcheck` prints);
+then what is wrong: wrong, evidence, axes, terms, bugs, known, diagnosis.
 """
 
 from numpygpt.gradcheck.layer import check_layer

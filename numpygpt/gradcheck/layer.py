@@ -1,12 +1,34 @@
 """`check_layer`: every entry of every parameter, and of the input, against the oracles."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
-from numpygpt.gradcheck.oracles import derivatives, draw_parameters, oracles_of, rms
-from numpygpt.gradcheck.report import RESOLVED, Report, compare
-from numpygpt.gradcheck.subject import Subject, as_numbers
-from numpygpt.layers.base import Layer
+from numpygpt.gradcheck.bugs import planted
+from numpygpt.gradcheck.diagnosis import diagnose
+from numpygpt.gradcheck.expect import as_numbers, expect_layer
+from numpygpt.gradcheck.oracles import (
+    STEP,
+    Oracles,
+    at_kinks,
+    derivatives,
+    draw_parameters,
+    oracles_of,
+    rms,
+)
+from numpygpt.gradcheck.report import (
+    NOT_COMPLEX,
+    RESOLVED,
+    TOLERANCE,
+    UNLIKE,
+    Report,
+    Row,
+    compare,
+    kink_note,
+)
+from numpygpt.gradcheck.subject import Subject
+from numpygpt.layers.base import Array, Layer
 
 
 @np.errstate(all="ignore")  # the report says what is not finite
@@ -19,6 +41,7 @@ def check_layer(
     own_parameters: bool = False,
     complex_step: bool = True,
     entries: int | None = None,
+    like: Layer | None = None,
 ) -> Report:
     """Compare a layer's backward with derivatives taken from its forward.
 
@@ -42,10 +65,15 @@ def check_layer(
     entries : int, optional
         Check at most so many entries of each array, drawn at random, instead of all.
 
+    like : Layer, optional
+        One of `numpygpt.layers`, or made of them, that does the same with parameters of the same
+        names. What is wrong is then compared with what known bugs do to that one, too. By default
+        it is the layer itself.
+
     Returns
     -------
     Report
-        `report.passed`, `report.worst`, and a table: `print(report)`.
+        `report.passed`, `report.worst`, and a table: `print(report)`. What failed has `evidence`.
 
     Raises
     ------
@@ -60,6 +88,9 @@ def check_layer(
         raise ValueError(f"{real.name}: nothing to check: no parameters, and x is whole numbers")
     if entries is not None and entries < 1:
         raise ValueError(f"check_layer: expected entries of at least 1, got {entries}")
+    if like is not None:
+        _expect_like(layer, like)
+        Subject(planted(like), real.x, np.float64).forward()  # an error here is better than none
     if not own_parameters:
         draw_parameters(real.layer, rng)
     exact = Subject(real.layer, real.x, np.complex128) if complex_step else None
@@ -70,20 +101,64 @@ def check_layer(
         raise ValueError(f"{real.name}: expected dy of y's shape {y.shape}, got {dy.shape}")
     if not dy.any():
         raise ValueError(f"{real.name}: nothing to check: dy has no number that is not 0")
-    claimed = real.backward(dy)
+    claimed = {name: array.copy() for name, array in real.backward(dy).items()}
     oracles = oracles_of(real, exact)
     size = float(np.linalg.norm(dy * y))
-    rows = []
+    rows, scales = [], {}
     for name, theta in real.arrays.items():
         which = _choose(theta.size, entries, rng)
-        unit = rms(theta) or 1.0  # large numbers take large steps
-        found = np.array(
-            [derivatives(oracle, one, name, which, dy, h * unit) for oracle, one, h in oracles]
-        )
-        largest = float(abs(found[-1][np.isfinite(found[-1])]).max(initial=0))
-        scale = max(largest, RESOLVED * size / unit)
-        rows.append(compare(name, theta.shape, claimed[name].flat[which], found, scale, which))
+        row, scales[name] = _compared(name, oracles, claimed[name], which, dy, size)
+        rows.append(row)
+    if not all(row.passed for row in rows):
+        rows = diagnose(real, layer if like is None else like, dy, rows, scales)
     return Report(real.name, rows)
+
+
+def _compared(
+    name: str, oracles: Oracles, claimed: Array, which: Array, dy: Array, size: float
+) -> tuple[Row, float]:
+    """One array's row, and what its errors are relative to; size is that of dy * y."""
+    real = oracles[0][1]
+    theta = real.arrays[name]
+    unit = rms(theta) or 1.0  # large numbers take large steps
+    found = np.array(
+        [derivatives(oracle, one, name, which, dy, h * unit) for oracle, one, h in oracles]
+    )
+    backward, notes = claimed.flat[which], []
+    scale = max(_largest(found[0]), RESOLVED * size / unit)
+    unlike = ~(abs(found[-1] - found[0]) <= UNLIKE * scale) & np.isfinite(found[0])
+    doubtful = unlike if len(found) > 1 else abs(found[0] - backward) > TOLERANCE * scale
+    if doubtful.any():
+        doubtful = doubtful.copy()
+        doubtful[doubtful] = at_kinks(
+            real, name, which[doubtful], backward[doubtful], dy, STEP * unit
+        )
+        found[:, doubtful] = backward[doubtful]
+        notes += kink_note(theta.shape, which[doubtful])
+    if len(found) > 1 and (unlike & ~doubtful).any():
+        found = found[:1]
+        notes.append(NOT_COMPLEX)
+    scale = max(_largest(found[-1]), RESOLVED * size / unit)
+    row = compare(name, theta.shape, backward, found, scale, which)
+    forward = np.full(theta.shape, np.nan)
+    forward.flat[which] = found[-1]
+    return replace(
+        row, backward=claimed, forward=forward, entries=which, evidence=tuple(notes)
+    ), scale
+
+
+def _expect_like(layer: Layer, like: Layer) -> None:
+    """Raise if the one to compare with has other parameters."""
+    expect_layer(like)
+    ours, theirs = ({name: p.shape for name, p in one.named_parameters()} for one in (layer, like))
+    if ours != theirs:
+        raise ValueError(
+            f"check_layer: like: expected parameters {ours} as {type(layer).__name__}, got {theirs}"
+        )
+
+
+def _largest(found: Array) -> float:
+    return float(abs(found[np.isfinite(found)]).max(initial=0))
 
 
 def _choose(size: int, entries: int | None, rng: np.random.Generator) -> npt.NDArray[np.int_]:

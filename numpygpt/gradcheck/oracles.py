@@ -40,6 +40,7 @@ from numpygpt.layers.parameter import Array
 
 STEP = 1e-5  # of central differences; both are parts of what is moved
 COMPLEX_STEP = 1e-30
+KINK = 1e-2  # how far apart the slopes on both sides are, of themselves, where there is a kink
 
 Move = Callable[[complex], None]  # takes theta to its start plus a step; 0 takes it back
 Oracle = Callable[[Subject, Move, Array, float], float]
@@ -62,6 +63,26 @@ def by_complex_step(subject: Subject, move: Move, dy: Array, h: float) -> float:
     y = subject.forward()
     move(0)
     return float(np.sum(dy * y.imag) / h)
+
+
+def at_kinks(
+    subject: Subject, name: str, entries: Array, claimed: Array, dy: Array, h: float
+) -> Array:
+    """Which entries have a kink within h, and what is claimed there is between its two slopes."""
+    theta = subject.arrays[name].reshape(-1)
+    found = []
+    for i, slope in zip(entries.tolist(), claimed, strict=True):
+        move = _entry(theta, i)
+        beside = []
+        for step in (-h, h):
+            move(step)
+            y = subject.forward()
+            move(0)
+            beside.append(float(np.sum(dy * (y - subject.forward())) / step))
+        low, high = min(beside), max(beside)
+        gap = KINK * max(abs(low), abs(high))  # a smooth function's slopes are 1e-5 apart
+        found.append(high - low > gap and low - gap <= slope <= high + gap)
+    return np.array(found, bool)
 
 
 def oracles_of(real: Subject, exact: Subject | None) -> Oracles:

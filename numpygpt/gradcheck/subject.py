@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from numpygpt.gradcheck.expect import as_numbers, expect_layer
 from numpygpt.layers.base import Layer
 from numpygpt.layers.parameter import Array, Parameter
+
+Gradients = dict[str, Array]
 
 
 class Loss(Layer):
@@ -91,15 +94,18 @@ class Subject:
             )
         return y
 
-    def backward(self, dy: Array) -> dict[str, Array]:
-        """Half of what two passes give: the derivatives by `arrays`, by name."""
+    def backward(self, dy: Array, passes: int = 2, memory: float = np.nan) -> dict[str, Array]:
+        """Half of what two passes give: the derivatives by `arrays`, by name.
+
+        `memory` is what the memory of the gradients holds before.
+        """
         parameters = dict(self.layer.named_parameters())
         for p in parameters.values():
-            p.grad[...] = np.nan
-        self.layer.zero_grad()  # now the memory of the next gradients holds NaN
+            p.grad[...] = memory
+        self.layer.zero_grad()  # the memory of the next gradients still holds it
         gradients = {"x": np.zeros_like(self.x)} if "x" in self.arrays else {}
         y = self.forward()
-        for _ in range(2):
+        for _ in range(passes):
             if not np.array_equal(self.forward(), y, equal_nan=True):
                 raise ValueError(
                     f"{self.name}.forward: expected the same y for the same x, got another; if it "
@@ -114,7 +120,7 @@ class Subject:
                 gradients["x"] += self._expect_dx(dx)
         gradients |= {name: p.grad for name, p in parameters.items()}
         for gradient in gradients.values():
-            gradient /= 2
+            gradient /= passes
         return gradients
 
     def _expect_dx(self, dx: Any) -> Array:
@@ -143,25 +149,3 @@ class Subject:
 
 def _state(rng: Any) -> Any:
     return rng.bit_generator.state if isinstance(rng, np.random.Generator) else copy.deepcopy(rng)
-
-
-def expect_layer(layer: Any) -> None:
-    """Raise unless it is a layer that can be checked."""
-    if not isinstance(layer, Layer):
-        raise TypeError(f"expected a layer, made of a subclass of Layer, got {layer!r:.80}")
-    for method in ("forward", "backward"):
-        if not callable(getattr(layer, method, None)):
-            raise TypeError(f"{type(layer).__name__}: expected forward and backward, no {method}")
-
-
-def as_numbers(name: str, value: npt.ArrayLike) -> Array:
-    """The value as an array of finite real or whole numbers, or an error that begins with name."""
-    try:
-        array: Array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name}: expected an array, got rows of different lengths") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected real or whole numbers, got dtype {array.dtype}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected finite numbers, got nan or inf")
-    return array

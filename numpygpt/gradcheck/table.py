@@ -139,7 +139,7 @@ def gradcheck_command(
 
 
 def verdict(reports: list[Report]) -> str:
-    """The last line: which layer to look at first.
+    """The last lines: which layer to look at first, and for what.
 
     The reports come smallest layer first. What is made of a wrong layer is wrong with it.
     """
@@ -148,4 +148,6 @@ def verdict(reports: list[Report]) -> str:
         return "All passed."
     first = wrong[0]
     names = ", ".join(first.wrong[:3]) + (", ..." if len(first.wrong) > 3 else "")
-    return f"WRONG in {len(wrong)} of {len(reports)}. Look first at {first.title}: {names}"
+    line = f"WRONG in {len(wrong)} of {len(reports)}. Look first at {first.title}: {names}"
+    told = [row for row in first.rows if not row.passed and row.evidence][:1]
+    return "\n".join([line, *(f"{row.name} is consistent with: {row.evidence[0]}" for row in told)])

@@ -35,6 +35,7 @@ from numpygpt.layers.base import Array
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.layernorm import LayerNorm
 from numpygpt.layers.linear import Linear
+from numpygpt.training.data_parallel import replica
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,11 @@ def frozen(norm: LayerNorm, x: Array, t: int | slice = slice(None)) -> Array:
 
 def replica_without_dropout(model: GPT) -> GPT:
     """The same parameters with gradients and saved slots of their own; nothing is drawn."""
-    replica = model.replica()
-    for layer in replica.layers():
+    other = replica(model)
+    for layer in other.layers():
         if isinstance(layer, Dropout):
             layer.training = False
-    return replica
+    return other
 
 
 def trace(model: GPT, ids: npt.ArrayLike) -> Trace:

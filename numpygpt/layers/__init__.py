@@ -1,7 +1,8 @@
 """The math: one layer a file, forward and backward side by side.
 
-Read in this order: base, parameter, linear, embedding, layernorm, gelu, dropout, attention,
-feedforward, block, head. The shape letters are explained in `numpygpt/__init__.py`.
+Read in this order: base, parameter, ../parallel (over_rows), linear, embedding, layernorm, gelu,
+dropout, attention, feedforward, block, head. The shape letters are those of
+`numpygpt/__init__.py`.
 """
 
 from numpygpt.layers.attention import CausalSelfAttention as CausalSelfAttention

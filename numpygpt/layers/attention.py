@@ -39,8 +39,8 @@ again:
     dq = dS k / sqrt(D)     (T,T) (T,D) -> (T,D)
     dk = dS^T q / sqrt(D)   (T,T) (T,D) -> (T,D)
 
-With dropout, o = A v with A = P m and m = keep / (1 - p). So dv = A^T do, dA = do v^T, dP = dA m;
-and delta is the same, because m may stand with either factor:
+With dropout, o = A v, where cell by cell A = P m, m = keep / (1 - p). So dv = A^T do, dA = do v^T
+and, again cell by cell, dP = dA m; delta is the same, because m may stand with either factor:
 
     sum_r P[t,r] dP[t,r] = sum_r P[t,r] m[t,r] dA[t,r] = sum_r A[t,r] (do[t] . v[r]) = do[t] . o[t]
 
@@ -112,13 +112,13 @@ class CausalSelfAttention(Layer):
     config : GPTConfig
         Its n_embd and n_head are C and H. Its dropout is the probability with which an entry of P
         is dropped. Its qkv_bias says whether q, k and v have biases. (The derivative by k's bias
-        is 0: it moves all S[t] alike.) Its proj_std is how W_o starts.
+        is 0: it moves all S[t] alike.) Its init_std and, for W_o, proj_std are how they start.
     """
 
     def __init__(self, config: GPTConfig) -> None:
         C = config.n_embd
         self.n_head = config.n_head
-        self.qkv = Linear(C, 3 * C, bias=config.qkv_bias)
+        self.qkv = Linear(C, 3 * C, bias=config.qkv_bias, std=config.init_std)
         self.dropout = Dropout(config.dropout)
         self.proj = Linear(C, C, std=config.proj_std)
 
@@ -146,7 +146,7 @@ class CausalSelfAttention(Layer):
             if self.training:
                 raise ValueError("caches are for eval mode (backward cannot use them): call eval()")
             k, v = cache.extend(k, v)
-        K = k.shape[2]  # keys of earlier calls, which every query may see, and the T new ones
+        K = k.shape[2]  # number of keys: the cached ones, which every query sees, and T new ones
         keep = self.dropout.draw_keep((B, self.n_head, T, K))
         o, lse = np.empty(x.shape, x.dtype), np.empty((B, self.n_head, T, 1), x.dtype)
         heads = (q, k, v, keep, self._split(o, 1)[0], lse)
@@ -163,9 +163,9 @@ class CausalSelfAttention(Layer):
             top = S.max(-1, keepdims=True)
             S -= top
             E = np.exp(S, out=S)
-            total = (E @ np.ones(E.shape[-1], E.dtype))[..., None]
+            total = (E @ np.ones(E.shape[-1], E.dtype))[..., None]  # E.sum(-1), but faster
             lse[rows] = top + np.log(total)
-            A = E if keep is None else self.dropout.apply(E, keep[cells])
+            A = E if keep is None else self.dropout.apply(E, keep[cells])  # total times A
             np.matmul(A, v[keys], out=o[rows])
             o[rows] /= total
 
@@ -211,7 +211,7 @@ def _query_blocks(T: int, K: int) -> Iterator[tuple[Index, Index, Index]]:
 
 
 def _scores(q: Array, k: Array) -> Array:
-    """S, masked, of R queries and the keys up to the last of them: the last R are their own."""
+    """S, masked, of R queries and the keys up to the last of them: the last R keys are theirs."""
     R, D = q.shape[-2:]
     S: Array = (q / math.sqrt(D)) @ k.swapaxes(-1, -2)
     S[..., -R:] += _causal_mask(R, S.dtype)

@@ -8,8 +8,13 @@ The protocol of every layer that computes (FeedForward, Block and GPT only chain
   shape.
 - Taking empties the slot, so activations are freed while the backward pass walks down the model,
   and backward without forward, or twice, is an error instead of a wrong number.
-- A layer never writes into the arrays that it is given (a cache apart). In eval mode it saves
-  nothing.
+- Some layers can make y again from what they saved (LayerNorm, GELU): `output()` does, before
+  backward. The layer that follows need not keep it, then: it is told `save_x=False` in forward, and
+  given x in backward.
+- A layer never writes into the arrays that it is given (attention's cache apart: it grows).
+  In eval mode it saves nothing.
+
+The letters of shapes (B, T, C, ...) are those of `numpygpt/__init__.py`.
 """
 
 import copy
@@ -58,10 +63,10 @@ class Layer:
 
     def children(self) -> list[tuple[str, "Parameter | Layer"]]:
         """Every parameter and layer that is an attribute, or in a list, tuple or dict, by name."""
-        return _find(vars(self), "")
+        return list(_find(vars(self), ""))
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
-        """This layer and all inside it, with what their names begin with: "blocks.0.norm1."."""
+        """(prefix, layer) of this one and all inside it; "blocks.0.norm1." + "gain" is a name."""
         yield prefix, self
         for name, child in self.children():
             if isinstance(child, Layer):
@@ -98,22 +103,13 @@ class Layer:
         """The same parameters, in a mode and with saved slots of its own.
 
         What generates or evaluates takes a view, and so disturbs nobody who uses the layer at the
-        same time. All that is no parameter is copied, a dropout's random numbers among it.
+        same time. All that is no parameter is copied: a dropout's generator, too, which then draws
+        what the original's would.
         """
         shared = {id(p): p for _, p in self.named_parameters()}
         view = copy.deepcopy(self, memo=shared).train(training)  # what the memo has is not copied
         view._flat = self._flat
         return view
-
-    def replica(self: AnyLayer) -> AnyLayer:
-        """As a view, in training mode, whose backward adds to gradients of its own, now none.
-
-        Values are shared for as long as nobody moves them: `flat` and `allocate` may.
-        """
-        values = {id(p.data): p.data for _, p in self.named_parameters()}
-        replica = copy.deepcopy(self, memo=values).train()  # the Parameters are copied, not these
-        replica.zero_grad()
-        return replica
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy has: neither what was saved for a backward pass, nor the same flat array."""
@@ -123,7 +119,7 @@ class Layer:
 
     @property
     def flat(self) -> FlatParameters:
-        """All parameters in one array, all gradients in another: gathered there if they are not."""
+        """All parameters in one array, gathered there if they are not; see its `grad`, too."""
         parameters = dict(self.named_parameters())
         dtypes = {p.data.dtype: name for name, p in parameters.items()}
         if len(dtypes) > 1:
@@ -148,12 +144,14 @@ class Layer:
         self.allocate(dtype)
         rng = np.random.default_rng(rng)
         for _, p in self.named_parameters():
-            if p.std and p.data.dtype.kind == "f":
+            if not p.std:
+                p.data[...] = p.mean
+            elif p.data.dtype.kind == "f":
                 rng.standard_normal(out=p.data, dtype=p.data.dtype.type)  # no second copy
                 p.data *= p.std
                 p.data += p.mean
             else:
-                p.data[...] = p.mean + (p.std * rng.standard_normal(p.shape) if p.std else 0.0)
+                p.data[...] = p.mean + p.std * rng.standard_normal(p.shape)
         return self
 
     def astype(self: AnyLayer, dtype: npt.DTypeLike) -> AnyLayer:
@@ -174,18 +172,13 @@ class Layer:
             shape = f"(..., {letter}), {letter} = {width}"
             raise ValueError(f"{name}: expected x of shape {shape}, got {x.shape}")
         if x.dtype != dtype:
-            raise TypeError(
-                f"{name}: expected x of dtype {dtype}, the parameters', got {x.dtype}; convert it "
-                "with x.astype"
-            )
+            raise TypeError(f"{name}: expected x of dtype {dtype} (use x.astype), got {x.dtype}")
 
 
-def _find(values: Any, prefix: str) -> list[tuple[str, Parameter | Layer]]:
+def _find(values: Any, prefix: str) -> Iterator[tuple[str, Parameter | Layer]]:
     """The parameters and layers in a dict, list or tuple, and in those that it holds, by path."""
-    found: list[tuple[str, Parameter | Layer]] = []
     for key, value in values.items() if isinstance(values, dict) else enumerate(values):
         if isinstance(value, (Parameter, Layer)):
-            found.append((f"{prefix}{key}", value))
+            yield f"{prefix}{key}", value
         elif isinstance(value, (dict, list, tuple)):
-            found += _find(value, f"{prefix}{key}.")
-    return found
+            yield from _find(value, f"{prefix}{key}.")

@@ -22,7 +22,7 @@ The lone dy and dx1 are why deep models train: whatever the branches do, the gra
 Saved: nothing here. The sums need nothing, and what a norm gives to a branch the branch need not
 save: the norm makes it again for the backward pass (before its own, which empties its slot).
 
-Cost: 24 B T C^2 flops forward, and attention's 4 B T^2 C.
+Cost: 24 B T C^2 flops forward, and attention's 4 B T^2 C; backward 48 B T C^2 and 10 B T^2 C.
 
 Reference: He et al. 2016 (residuals); Radford et al. 2019, section 2.3 (the norm's place).
 """

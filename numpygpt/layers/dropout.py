@@ -13,7 +13,8 @@ keep is a constant of the forward pass, so
 
 In eval mode, and for p = 0, y is x itself and nothing is drawn.
 
-Saved: keep, one byte per number.
+Saved: keep, one byte per number. (Attention, which saves it among its own arrays, calls
+`draw_keep` and `apply` itself.)
 
 Reference: Srivastava et al. 2014.
 """
@@ -33,7 +34,8 @@ class Dropout(Layer):
     p : float
         The probability, 0 <= p < 1.
     rng : numpy.random.Generator, or anything with its `random(shape, dtype=...)`
-        Where the uniforms come from: seed 0, if none is given. GPT sets one for all its layers.
+        Where the uniforms come from. GPT sets one for all its layers; without it, each begins with
+        seed 0, and so two of them draw alike.
     """
 
     def __init__(self, p: float, rng: Any = None) -> None:

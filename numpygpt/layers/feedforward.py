@@ -12,8 +12,8 @@ Backward: the three layers' own, in reverse
     dh = da GELU'(h)        (..., F)
     dx = dh W_1^T           (..., C)        and dW_1 = x^T dh
 
-Saved: h and its gate, from which GELU makes a again, for dW_2; and x, unless the caller can make it
-again, too.
+Saved: by GELU, h and its gate s, from which it makes a again, for dW_2; by the first Linear x,
+unless the caller can make it again, too.
 
 Cost: 16 N C^2 flops forward (N = B T rows), twice that backward: two thirds of a block's matrices.
 
@@ -32,12 +32,12 @@ class FeedForward(Layer):
     Parameters
     ----------
     config : GPTConfig
-        Its n_embd is C, its proj_std how W_2 starts.
+        Its n_embd is C; its init_std is how W_1 starts, its proj_std how W_2 does.
     """
 
     def __init__(self, config: GPTConfig) -> None:
         C = config.n_embd
-        self.fc = Linear(C, 4 * C)
+        self.fc = Linear(C, 4 * C, std=config.init_std)
         self.gelu = GELU()
         self.proj = Linear(4 * C, C, std=config.proj_std)
 
@@ -47,6 +47,6 @@ class FeedForward(Layer):
         return self.proj.forward(self.gelu.forward(h), save_x=False)
 
     def backward(self, dy: Array, x: Array | None = None) -> Array:
-        """(..., C) -> (..., C). x: where forward saved none."""
+        """(..., C) -> (..., C); x is needed after `save_x=False`."""
         da = self.proj.backward(dy, self.gelu.output())
         return self.fc.backward(self.gelu.backward(da), x)

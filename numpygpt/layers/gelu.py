@@ -46,7 +46,7 @@ def gelu(x: Array, s: Array, y: Array) -> None:
     np.multiply(x, x, out=s)  # x**3 would cost a hundred times as much
     s *= K * A
     s += K
-    s *= x
+    s *= x  # k (x + a x^3)
     np.tanh(s, out=s)
     s += 1
     s *= 0.5

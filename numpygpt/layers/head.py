@@ -23,6 +23,7 @@ the probability given to a token, less what it should have been. Then, as in Lin
 `loss` does all of this at once for a few hundred rows at a time, while their logits are in memory:
 the whole (N, V) array of a large batch, the largest of a model, never exists, and backward needs no
 logits again. Because the loss is the last step, its own derivative is 1 and nothing else is needed.
+(A `weight` multiplies the loss, and so dz.)
 
 Saved: by `loss`, dx and dW; by `forward`, x. dW, as large as the embedding, is computed in the room
 of W's gradient (see Parameter.room): only a second batch before `zero_grad` needs memory for it.
@@ -70,21 +71,20 @@ class Head(Layer):
         V, C = self.W.shape
         self.expect(x, "C", C, like=self.W)
         self.save(x, None, None)
-        z: Array = x.reshape(-1, C) @ self.W.data.T
-        return z.reshape(*x.shape[:-1], V)
+        return (x.reshape(-1, C) @ self.W.data.T).reshape(*x.shape[:-1], V)
 
     def backward(self, dz: Array | None = None) -> Array:
         """The derivative by x, (..., C); adds to the gradient of W.
 
-        After `forward`, dz (..., V) is the derivative by the logits; after `loss` there is none.
+        After `forward`, dz (..., V) is the derivative by the logits (dlogits); after `loss`, none.
         """
-        x, _, _ = self.saved
+        x, dx, dW = self.saved
         V, C = self.W.shape
         if (dz is None) != (x is None):
             raise ValueError("Head.backward: expected dlogits after forward, and none after loss")
         if dz is not None:
             self._check_dlogits(dz, x)
-        x, dx, dW = self.take_saved()
+        self.take_saved()
         if dz is None:
             self.W.add_grad(dW, in_room=True)
             return np.asarray(dx)

@@ -1,4 +1,4 @@
-"""Linear: every output number is a weighted sum of a token's input numbers, plus a bias.
+"""Linear: each of O output numbers is a weighted sum of a token's I input numbers, plus a bias.
 
 Forward
 -------
@@ -59,7 +59,7 @@ class Linear(Layer):
         return y.reshape(*x.shape[:-1], O)
 
     def backward(self, dy: Array, x: Array | None = None) -> Array:
-        """(..., O) -> (..., I); adds to the gradients of W and b. x: where forward saved none."""
+        """(..., O) -> (..., I); adds to the gradients of W and b. x: after `save_x=False`."""
         (saved,) = self.take_saved()
         x = saved if x is None else x
         if x is None:

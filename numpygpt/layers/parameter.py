@@ -6,9 +6,10 @@ one had: the first after `zero_grad` then stays there, instead of being added to
 two passes over memory.
 
 What treats all numbers of a model alike (AdamW, clipping, saving) wants them in ONE array, and
-their gradients in another, so that each is one loop. `model.flat` is these two. Every `data` is a
-view into the first and every `grad` into the second, unless one was made apart: a new head, a block
-that was initialised by itself. Asking for `model.flat` gathers these again, values kept.
+their gradients in another, so that each is one loop: `model.flat.data` and `model.flat.grad`. Every
+`p.data` is a view into the first, and every `p.grad` into the second, unless one was made apart: a
+new head, a block that was initialised by itself. Asking for `model.flat` gathers all values again,
+asking for `flat.grad` all gradients.
 """
 
 import math
@@ -29,14 +30,16 @@ class Parameter:
     *shape : int
         Its shape. Matrices are (in, out), but for embeddings and heads, which are (V, C).
     mean, std : float
-        Its first values are drawn from N(mean, std^2).
+        Its first values are drawn from N(mean, std^2). `mean` may be an array of its shape.
     """
 
     data: Array
+    __array_ufunc__ = None  # x @ W without .data is an error that names Parameter
 
-    def __init__(self, *shape: int, mean: float = 0.0, std: float = 0.0) -> None:
-        self.shape = shape
-        self.size = math.prod(shape)
+    def __init__(self, *shape: int, mean: float | Array = 0.0, std: float = 0.0) -> None:
+        if not all(isinstance(n, (int, np.integer)) for n in shape):
+            raise TypeError(f"expected sizes, as in Parameter(3, 4), got {[*map(type, shape)]}")
+        self.shape, self.size = shape, math.prod(shape)
         self.mean, self.std = mean, std
         self._grad: Array | None = None  # None: nothing was added since zero_grad
         self._room: Array | None = None  # memory of a gradient, which nobody uses
@@ -44,8 +47,8 @@ class Parameter:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):  # called only for what is not there
-            if name != "data":
-                raise AttributeError(f"Parameter has no {name}")
+            if name not in ("data", "grad"):  # grad, too, needs data's shape and dtype
+                raise AttributeError(f"Parameter has no {name}; its array is its data")
             remedy = "call initialize() on the layer or model that it belongs to"
             raise AttributeError(f"Parameter of shape {self.shape} has no values yet: {remedy}")
 

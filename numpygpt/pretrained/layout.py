@@ -37,12 +37,13 @@ MEANINGS: dict[str, tuple[Any, ...]] = {
     "scale_attn_by_inverse_layer_idx": (False,),
     "add_cross_attention": (False,),
 }
-SIZES = {  # transformers' name: ours
+FIELDS = {  # transformers' name: ours
     "vocab_size": "vocab_size",
     "n_positions": "context_length",
     "n_embd": "n_embd",
     "n_head": "n_head",
     "n_layer": "n_layer",
+    "initializer_range": "init_std",
 }
 BLOCK = {  # a block's tensors, and our parameters
     "ln_1.weight": "norm1.gain",
@@ -77,12 +78,12 @@ def our_config(theirs: dict[str, Any]) -> GPTConfig:
         if value not in meanings:
             expected = " or ".join(map(repr, meanings))
             raise ValueError(f"expected {name} {expected}, got {quote(value)}")
-    sizes = {ours: theirs[name] for name, ours in SIZES.items() if name in theirs}
-    for name, value in sizes.items():
+    given = {ours: theirs[name] for name, ours in FIELDS.items() if name in theirs}
+    for name, value in given.items():
         if isinstance(value, int) and value >= LARGEST:
             raise ValueError(f"expected {name} below {LARGEST:,}")
     config = GPTConfig(
-        **sizes, dropout=_dropout(theirs), tie_weights=theirs.get("tie_word_embeddings", True)
+        **given, dropout=_dropout(theirs), tie_weights=theirs.get("tie_word_embeddings", True)
     )
     if theirs.get("n_inner") not in (None, 4 * config.n_embd):
         got = quote(theirs["n_inner"])
@@ -107,7 +108,7 @@ def their_config(config: GPTConfig, dtype: str, end: int | None) -> dict[str, An
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
-        **{name: getattr(config, ours) for name, ours in SIZES.items()},
+        **{name: getattr(config, ours) for name, ours in FIELDS.items()},
         "n_inner": None,
         **{name: meanings[0] for name, meanings in MEANINGS.items()},
         **dict.fromkeys(DROPOUTS, config.dropout),

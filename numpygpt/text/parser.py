@@ -31,11 +31,14 @@ class Mistake:
         The sentence.
     reason : str
         What was expected, and what came.
+    about : str
+        The sort of mistake.
     """
 
     number: int
     sentence: str
     reason: str
+    about: str
 
     def __str__(self) -> str:
         return f"sentence {self.number}, {self.sentence!r}: {self.reason}"
@@ -72,11 +75,11 @@ def story_error(story: str) -> Mistake | None:
         try:
             memory.read(read_sentence(sentence))
         except Malformed as error:
-            return Mistake(number, sentence, str(error))
+            return Mistake(number, sentence, str(error), error.about)
     try:
         memory.end()
     except Malformed as error:
-        return Mistake(len(told) + 1, "", str(error))
+        return Mistake(len(told) + 1, "", str(error), error.about)
     return None
 
 

@@ -21,7 +21,7 @@ from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import utf8
 from numpygpt.text.stories import stories
 from numpygpt.text.tokenizer import END_OF_TEXT, encode_text
-from numpygpt.training.windows import DOCUMENTS, RANDOM, cut, document_starts, marked
+from numpygpt.training.windows import DOCUMENTS, RANDOM, cut, document_starts, marked, shuffled
 
 STORIES = 12_000  # stories to learn from, and to hold out
 
@@ -139,12 +139,18 @@ class Data:
                     "context length"
                 )
 
-    def batch(self, B: int, T: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """B windows, drawn at random: inputs and targets, both (B, T)."""
+    def batch(
+        self, B: int, T: int, rng: np.random.Generator, number: int, seed: int
+    ) -> tuple[Array, Array]:
+        """B windows: inputs and targets, both (B, T).
+
+        Those that begin with documents come in an order that `seed` says, each once before any
+        comes again: `number` is the batch's own, from 0. Others are drawn from `rng`.
+        """
         if self.starts is None:
             starts = rng.integers(0, len(self.train) - T, B)
         else:
-            starts = self.starts[rng.integers(0, len(self.starts), B)]
+            starts = self.starts[shuffled(len(self.starts), seed, number * B, B)]
         return cut(self.train, starts, T)
 
     def bits_per_byte(self, loss: float) -> float:

@@ -10,10 +10,12 @@ moment, each meeting waits for it.
 The price is memory: one more set of gradients a share. So large models stay whole, with all
 threads at each product, which there take long enough to be worth a meeting.
 
-How many shares there are depends on the work alone, and they are added in a fixed order: the
-result is bit for bit the same whatever the number of threads.
+How many shares there are depends on the work alone, and they are added in a fixed order: of
+several, the result is bit for bit the same whatever the number of threads. (A single one's products
+are OpenBLAS's to split, which may change a rounding.)
 """
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -33,6 +35,14 @@ def number_of_shares(model: GPT, B: int, T: int) -> int:
     return 1 << max(0, most.bit_length() - 1)
 
 
+def replica(model: GPT) -> GPT:
+    """The same values, for as long as nobody moves them, and gradients of its own, now none."""
+    values = {id(p.data): p.data for _, p in model.named_parameters()}
+    other = copy.deepcopy(model, memo=values).train()  # its Parameters are copies, these are not
+    other.zero_grad()
+    return other
+
+
 class DataParallel:
     """A model, and replicas of it: one for each share of a batch.
 
@@ -46,7 +56,7 @@ class DataParallel:
 
     def __init__(self, model: GPT, B: int, T: int) -> None:
         shares = number_of_shares(model, B, T)
-        self.models = [model, *(model.replica() for _ in range(shares - 1))]
+        self.models = [model, *(replica(model) for _ in range(shares - 1))]
         every = (dict(m.named_parameters()).values() for m in self.models)
         self.parameters = list(zip(*every, strict=True))  # each with those of its replicas
         self.rng = np.random.default_rng(0)  # seeds the dropout of every batch and share

@@ -8,7 +8,9 @@ Why squares. Most is learned first: the second of evenly spaced instants would s
 knows its words already. With powers of two (1/2, 1/4, 1/8 of the run) half of the training, and all
 that comes late, such as to copy a name, would lie between the last two; and more of them than a run
 has doublings could not be had. Squares lie between: half of the instants are in the first quarter
-of a run, and three in ten in its second half.
+of a run, and three in ten in its second half. Measured on a default run with N = 12, by
+the cosines between all pairs of the stories' words: between the instants 11 and 44 these are made
+(they correlate by 0.18), and from then on neighbouring instants correlate by 0.91 to 0.997.
 
 The steps follow from S and N alone, so a run that is resumed keeps the same ones, with the same
 weights. One that is resumed with more steps (`--steps`) leaves what it kept and goes on with the

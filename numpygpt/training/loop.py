@@ -179,8 +179,10 @@ class Trainer:
         model.train()
         model.zero_grad()
         loss = 0.0
-        for _ in range(c.accumulate):
-            ids, targets = self.data.batch(c.batch_size, model.config.context_length, self.rng)
+        for i in range(c.accumulate):
+            number = self.steps_done * c.accumulate + i
+            T = model.config.context_length
+            ids, targets = self.data.batch(c.batch_size, T, self.rng, number, c.seed)
             loss += self.parallel.loss_and_gradients(ids, targets, 1 / c.accumulate)
         return loss
 

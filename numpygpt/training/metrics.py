@@ -5,7 +5,10 @@ import io
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+
 from numpygpt.files.whole import CheckpointError, flush_to_disk
+from numpygpt.layers.parameter import Array
 
 MEASURED = ["loss", "grad_norm", "learning_rate", "held_out_loss", "bits_per_byte"]
 COLUMNS = ["step", "seconds", *MEASURED]
@@ -87,3 +90,30 @@ def kept_bytes(data: bytes, step: int) -> int:
             break
         size += len(line)
     return size
+
+
+def read_metrics(folder: Path) -> tuple[dict[str, Array], str]:
+    """The columns of a folder's metrics.csv, NaN where a row has nothing, and what is damaged.
+
+    A last row that is not whole is another one's beginning: a training that was cut, or goes on. A
+    damaged row ends what is read, and is named. CheckpointError if there is no row.
+    """
+    path = folder / "metrics.csv"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError(f"{path}: expected the losses of a run: {reason}") from None
+    lines, rows, damage = data[: data.rfind(b"\n") + 1].splitlines(keepends=True), [], ""
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            row = [float(cell or b"nan") for cell in line.rstrip().split(b",")]
+            if len(row) != len(COLUMNS) or not np.isfinite(row[: len(COLUMNS) - 2]).all():
+                raise ValueError
+        except ValueError:
+            damage = f"{path}: line {number} is damaged; what comes before it is shown"
+            break
+        rows.append(row)
+    if lines[:1] != [HEAD] or not rows:
+        raise CheckpointError(f"{path}: expected the losses of a run, and at least one step's")
+    return dict(zip(COLUMNS, np.array(rows).T, strict=True)), damage

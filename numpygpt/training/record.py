@@ -80,6 +80,13 @@ class Record:
         return text
 
 
+def learned_stories(source: str | Path) -> bool:
+    """Whether it is a run that learned the built-in stories."""
+    with open_source(source) as found:
+        text = getattr(found, "training", {}).get("text")
+    return isinstance(text, dict) and text.get("file", "") is None
+
+
 def as_trained(source: str | Path) -> tuple[str, str]:
     """The prompt that a run showed while it was trained, and where its windows began.
 

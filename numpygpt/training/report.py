@@ -1,5 +1,6 @@
 """What a run tells of itself: what it will do, what the model writes by now, how good it became."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpygpt.files.checkpoint import CHECKPOINT
 from numpygpt.generation import stream
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
-from numpygpt.text.parser import share_well_formed, share_well_formed_stories
+from numpygpt.text.parser import share_well_formed, share_well_formed_stories, story_error
 from numpygpt.text.printable import printable
 from numpygpt.text.tokenizer import END_OF_TEXT, StreamDecoder
 from numpygpt.training.data import Text
@@ -77,17 +78,27 @@ def judge_stories(model: GPT, encoding: tiktoken.Encoding, text: Text, progress:
         f"{len(fresh)} fresh stories: {share_well_formed(fresh):.1%} of their sentences are well "
         f"formed, {share_well_formed_stories(fresh):.1%} of the stories hold together from "
         f"end to end,\nand {copies} are copies of a training story; the first of them:\n"
-        f"{indent(first)}\n"
+        f"{indent(first)}\n{_mistakes(fresh)}"
     )
 
 
+def _mistakes(texts: list[str]) -> str:
+    """How many of the texts go wrong, and on what, a line each."""
+    first = (story_error(text) for text in texts)
+    counts = Counter(mistake.about for mistake in first if mistake is not None)
+    lines = [f"    {count:4}  {about}\n" for about, count in counts.most_common()]
+    return "the first mistake of each of the others:\n" * bool(lines) + "".join(lines)
+
+
 def written(folder: Path, prompt: str) -> str:
-    """Where all of it is, and a command to paste; a prompt that cannot be shown is not in it."""
+    """Where all of it is, and commands to paste; a prompt that cannot be shown is not in them."""
     again = f" {option('prompt', prompt)}" if prompt and printable(prompt) == prompt else ""
     return (
         f"written to {folder}: {CHECKPOINT} (weights, tokenizer, configuration) and\n"
         "metrics.csv (the losses); now try\n"
-        f"    numpygpt generate {option('run', folder)}{again}"
+        f"    numpygpt generate {option('run', folder)}{again}\n"
+        "and look inside, at what its numbers came to hold:\n"
+        f"    numpygpt look {option('run', folder)}"
     )
 
 

@@ -15,6 +15,8 @@ document, whose beginning the next window predicts again. The array is read as a
 last document comes the first one, so no window reaches over an end, and no document is lost.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import tiktoken
 
@@ -44,6 +46,22 @@ def document_starts(tokens: Array, mark: int, T: int) -> Array:
     first = np.repeat(np.cumsum(windows) - windows, windows)  # its first window's number
     starts: Array = np.repeat(begins, windows) + T * (np.arange(len(first)) - first)
     return starts
+
+
+@lru_cache(maxsize=2)
+def _order(n: int, seed: int, pass_: int) -> Array:
+    return np.random.default_rng((seed, pass_)).permutation(n)
+
+
+def shuffled(n: int, seed: int, first: int, count: int) -> Array:
+    """Some of an endless row: 0 to n - 1 in random order, then in another, and so on.
+
+    Numbers drawn independently would miss a third of the windows in a pass over the text.
+    """
+    passes = range(first // n, (first + count - 1) // n + 1)
+    row = np.concatenate([_order(n, seed, number) for number in passes])
+    start = first % n
+    return row[start : start + count]
 
 
 def cut(tokens: Array, starts: Array, T: int) -> tuple[Array, Array]:

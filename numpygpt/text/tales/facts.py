@@ -14,10 +14,12 @@ ANIMALS_DO = {"have", "be", "eat", "find", "give", "bring", "see", "hear", "smel
 ANIMALS_DO |= {"come", "live", "meet", "help", "look for", *w.ABILITIES}
 
 
-def expect(true: bool, expected: str, got: str) -> None:
+def expect(true: bool, expected: str, got: str, about: str = Malformed.about) -> None:
     """Raise unless it is true."""
     if not true:
-        raise Malformed(f"expected {expected}, got {got}")
+        error = Malformed(f"expected {expected}, got {got}")
+        error.about = about
+        raise error
 
 
 def check_fact(fact: Fact) -> None:

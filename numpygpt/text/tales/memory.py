@@ -13,6 +13,13 @@ from numpygpt.text.tales.reader import Fact, Ref
 
 PEOPLE = w.NAMES | w.RELATIVES
 
+# What a mistake between sentences is about.
+SOMEBODY = "somebody else than was told of"
+SOMETHING = "something else than was told of"
+HOLDER = "something in other hands than was told"
+RIDDLE = "a riddle's answer against its clues"
+LOST = "something lost and never found"
+
 
 class Memory:
     """Everybody and everything of a story, the latest last."""
@@ -40,7 +47,7 @@ class Memory:
     def end(self) -> None:
         """Raise Malformed if something is still open."""
         lost = [thing for thing, holder in self.holder.items() if not holder]
-        expect(not lost, f"the {' '.join(lost)} to be found", "the end")
+        expect(not lost, f"the {' '.join(lost)} to be found", "the end", LOST)
 
     def meet(self, ref: Ref) -> None:
         """Somebody or something is named: for the first time, or as it is known."""
@@ -54,7 +61,7 @@ class Memory:
             return  # speaking of robins at large, not of this one
         elif ref.kind == "part" and ref.det in ("its", "the"):
             parts = [known.name for known in self.known.values() if known.kind == "part"]
-            expect(not parts or ref.name in parts, f"the {' '.join(parts)}", ref.name)
+            expect(not parts or ref.name in parts, f"the {' '.join(parts)}", ref.name, SOMETHING)
             self.known[ref.name] = ref
         elif ref.det in ("the", "my", "your", "this") and ref.kind != "gate":
             self.recall(ref)
@@ -66,7 +73,12 @@ class Memory:
         old = self.known.pop(ref.name, None)
         if ref.owner and old:
             ref = replace(ref, look=ref.look or old.look)
-            expect(ref.look == old.look or not old.look, f"the {old.look} {old.name}", ref.look)
+            expect(
+                ref.look == old.look or not old.look,
+                f"the {old.look} {old.name}",
+                ref.look,
+                SOMETHING,
+            )
         elif ref.owner and ref.kind == "thing":
             self.holder[ref.name] = self.someone(ref.owner)
         self.known[ref.name] = ref
@@ -75,12 +87,15 @@ class Memory:
         """Something that was named before, with the same look and number."""
         old = self.known.get(ref.name)
         names = [known.name for known in self.known.values() if known.kind == ref.kind]
-        expect(old is not None, f"a {ref.kind} of the story ({', '.join(names)})", ref.name)
+        told = f"a {ref.kind} of the story ({', '.join(names)})"
+        expect(old is not None, told, ref.name, SOMETHING)
         assert old is not None
         looks = {"", old.look} | ({ref.look} if old.look in ("", "little", "young") else set())
-        expect(ref.look in looks, f"the {old.look} {old.name}", f"the {ref.look} {ref.name}")
+        expect(
+            ref.look in looks, f"the {old.look} {old.name}", f"the {ref.look} {ref.name}", SOMETHING
+        )
         same = old.number == ref.number or ref.kind != "animal"
-        expect(same, f"{old.number} {old.name}", f"{ref.number} {ref.name}")
+        expect(same, f"{old.number} {old.name}", f"{ref.number} {ref.name}", SOMETHING)
         self.known[ref.name] = self.known.pop(ref.name)
 
     def meet_person(self, ref: Ref) -> None:
@@ -88,17 +103,17 @@ class Memory:
         if ref.name in w.TRADES:
             if ref.person:
                 self.people[ref.person] = self.people[ref.name] = w.NAMES[ref.person]
-            expect(ref.name in self.people, f"one of {', '.join(self.people)}", ref.name)
+            expect(ref.name in self.people, f"one of {', '.join(self.people)}", ref.name, SOMEBODY)
         elif ref.owner or not self.begun:
             self.people[ref.name] = PEOPLE[ref.name]
         else:
-            expect(ref.name in self.people, f"one of {', '.join(self.people)}", ref.name)
+            expect(ref.name in self.people, f"one of {', '.join(self.people)}", ref.name, SOMEBODY)
 
     def someone(self, pronoun: str, but: str = "") -> str:
         """Who she or he is; `but` is somebody whom it cannot be ("his uncle" is not his own)."""
         names = [name for name, own in self.people.items() if own == pronoun and name != but]
         told = ", ".join(f"{own} ({name})" for name, own in self.people.items())
-        expect(bool(names), f"a pronoun of {told or 'somebody'}", pronoun)
+        expect(bool(names), f"a pronoun of {told or 'somebody'}", pronoun, SOMEBODY)
         return names[0]
 
     def pronoun(self, ref: Ref) -> None:
@@ -109,11 +124,11 @@ class Memory:
             several = any(r.number > 1 and r.kind == "animal" for r in self.known.values())
             animals = sum(r.kind == "animal" for r in self.known.values())
             told = several or len(self.people) > 1 or animals > 1
-            expect(told, "several whom they can mean", ref.name)
+            expect(told, "several whom they can mean", ref.name, SOMEBODY)
         elif ref.name == "it" and not ref.quoted:
             kinds = ("animal", "thing", "dish")
             told = any(r.kind in kinds and r.number == 1 for r in self.known.values())
-            expect(told, "something that it can mean", ref.name)
+            expect(told, "something that it can mean", ref.name, SOMETHING)
 
     def resolved(self, fact: Fact) -> Fact:
         """The fact with names for its pronouns."""
@@ -148,10 +163,10 @@ class Memory:
         if (fact.verb == "have" and not fact.negative) or things[0].det in ("a", "an"):
             has = who
         if fact.verb == "find":
-            expect(has in ("", who), f"the {thing} with {has}", f"{who}, who finds it")
+            expect(has in ("", who), f"the {thing} with {has}", f"{who}, who finds it", HOLDER)
             has = who
         elif fact.verb not in ("look", "have"):
-            expect(has == who, f"{has or 'nobody'} to have the {thing}", who)
+            expect(has == who, f"{has or 'nobody'} to have the {thing}", who, HOLDER)
             has = "" if fact.verb == "lose" else has
         people = [ref for ref in fact.args if ref.kind == "person"]
         if fact.verb in ("give", "bring") and people:
@@ -173,7 +188,7 @@ class Memory:
             self.guesses += [ref.name for ref in fact.args]
         if fact.verb == "have" and fact.negative and fact.subject[0].det in ("a", "an"):
             expect(fact.subject[0].name in self.guesses, f"the guess ({', '.join(self.guesses)})",
-                   fact.subject[0].name)  # fmt: skip
+                   fact.subject[0].name, RIDDLE)  # fmt: skip
             parts = [ref.name for clue in self.clues if clue.verb == "have" for ref in clue.args]
             expect(fact.args[0].name in parts, f"a part of the riddle ({', '.join(parts)})",
-                   fact.args[0].name)  # fmt: skip
+                   fact.args[0].name, RIDDLE)  # fmt: skip

@@ -29,7 +29,9 @@ STANDS_FOR = {  # what a pronoun can mean
 
 
 class Malformed(ValueError):
-    """What is wrong with a text: what was expected, and what came."""
+    """What is wrong with a text: what was expected, and what came; `about`: the sort of mistake."""
+
+    about = "a sentence that is wrong or untrue by itself"
 
 
 @dataclass
