@@ -19,7 +19,17 @@ from numpygpt.training.loop import TrainConfig
 from numpygpt.training.saved import load_run, save_run
 
 COMMANDS = [
-    *("train", "generate", "evaluate", "gradcheck", "practice", "reproduce", "info", "plot"),
+    *(
+        "train",
+        "generate",
+        "evaluate",
+        "look",
+        "gradcheck",
+        "practice",
+        "reproduce",
+        "info",
+        "plot",
+    ),
 ]
 TEXT = "The cat sat on the mat, and the dog sat on the cat. Où est l'été? " * 60
 TINY = ["--n-layer", "1", "--n-embd", "8", "--n-head", "2", "--context-length", "16"]
@@ -418,7 +428,7 @@ def test_no_command_lists_them(run: Run) -> None:
     ("line", "usage", "message"),
     [
         ("trian", "", "unknown command 'trian' (did you mean train?): expected train, generate, "),
-        ("teach", "", "unknown command 'teach': expected train, generate, evaluate, gradcheck, "),
+        ("teach", "", "unknown command 'teach': expected train, generate, evaluate, look, "),
         ("Train --steps 3", "", "unknown command 'Train' (did you mean train?)"),
         ("-x", "", "unrecognized arguments: -x"),
         ("--info", "", "unrecognized arguments: --info (did you mean info?)"),

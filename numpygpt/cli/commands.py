@@ -183,6 +183,14 @@ def evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
+def look(args: argparse.Namespace) -> int:
+    """Print what a model's numbers hold, and write it as a page; 1 if an identity fails."""
+    from numpygpt.inside.show.command import look_command
+
+    good = look_command(None if args.untrained else source_of(args), args)
+    return 0 if good else 1
+
+
 def newest_run() -> Path:
     """The folder in runs/ that was written last."""
     runs = sorted(Path("runs").glob("*/checkpoint.npz"), key=lambda path: path.stat().st_mtime)

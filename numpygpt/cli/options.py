@@ -92,8 +92,8 @@ def add_fields(parser: Any, config: Any, but: Sequence[str] = ()) -> None:
         parser.add_argument(option, default=argparse.SUPPRESS, help=text, **kind)
 
 
-def add_model(parser: Any, without: str = "; without, the newest of runs/") -> None:
-    """The two options that say which model to use."""
+def add_model(parser: Any, without: str = "; without, the newest of runs/") -> Any:
+    """The two options that say which model to use; returns their group, of which one is given."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--run", dest="folder", metavar="DIR", type=path, help=f"a trained run's folder{without}"
@@ -104,6 +104,7 @@ def add_model(parser: Any, without: str = "; without, the newest of runs/") -> N
         type=path,
         help="any model: a run's folder, one of pretrained weights, or a name such as gpt2",
     )
+    return group
 
 
 def described_fields(config: type) -> dict[str, str]:

@@ -44,6 +44,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         add_train,
         add_generate,
         add_evaluate,
+        add_look,
         add_gradcheck,
         add_practice,
         add_reproduce,
@@ -141,6 +142,33 @@ def add_evaluate(all_commands: Commands) -> None:
     add_model(p)
     p.add_argument("--data", metavar="FILE", type=path, required=True, help="UTF-8 text to score")
     p.add_argument("--stride", type=whole, help="how far the window moves; without, half of it")
+
+
+def add_look(all_commands: Commands) -> None:
+    """`numpygpt look`."""
+    p = add_command(
+        all_commands, commands.look, "look inside: what a model's numbers came to hold, as a page"
+    )
+    p_untrained = "a model of this shape that has learned nothing, with GPT-2's vocabulary"
+    add_model(p).add_argument(
+        "--untrained", metavar="NAME", type=preset, help=f"{p_untrained}: {', '.join(PRESETS)}"
+    )
+    p.add_argument("--prompt", help="what the model is to read; without, a sample")
+    p.add_argument("--word", help="whose neighbours come first; without, robin or the last token")
+    p.add_argument("--head", help="block.head, such as 1.2: shown first; without, one that copies")
+    p.add_argument(
+        "--out",
+        metavar="FILE",
+        type=path,
+        help="where to write the page; without, look.html in the run's folder, or else here",
+    )
+    p.add_argument("--open", action="store_true", help="open the page in the browser")
+    p.add_argument("--json", metavar="FILE", type=path, help="write the page's numbers, too")
+    p.add_argument(
+        "--check",
+        action="store_true",
+        help="only check the identities that the pictures rest on, all of them in float64",
+    )
 
 
 def add_gradcheck(all_commands: Commands) -> None:

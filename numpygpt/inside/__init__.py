@@ -4,7 +4,7 @@ Read in this order: traces (one forward pass, kept), words (tokens and words), e
 near what), attention (who looks at whom), lens (what each block predicts), answer and attribution
 (which part says a word), ablation (what is lost without it), gradients (how the answer moves with
 the input), kinds, partners and planning (questions to the built-in stories' model), check (the
-identities).
+identities). looking gathers all of it for one prompt, as `numpygpt look` shows it.
 
     from numpygpt.inside import trace, predictions
     seen = trace(model, ids)
@@ -42,6 +42,7 @@ from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, Reading, predictions
 from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.planning import Planning, planned_word
+from numpygpt.inside.show.looking import Look, look
 from numpygpt.inside.traces import Trace, trace
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 
@@ -56,6 +57,7 @@ __all__ = [
     "Identity",
     "Integrated",
     "Lens",
+    "Look",
     "Neighbours",
     "Partners",
     "Patching",
@@ -71,6 +73,7 @@ __all__ = [
     "input_gradients",
     "integrated_gradients",
     "logits_without",
+    "look",
     "map_in_context",
     "neighbours",
     "neighbours_in_context",

@@ -1,0 +1,185 @@
+"""Look: all that the other files compute, for one model and one prompt, in one object.
+
+    seen = look(model, encoding, "One rainy day, Ada found a robin")
+    seen                        in a notebook, the page itself
+    seen.text()                 what `numpygpt look` prints
+    seen.html(), seen.json()    the page, and its numbers
+
+Whatever is computed by the layers is so in the model's own dtype, or in float64 where that costs
+little (PRECISE). What would take too long or too much room for the page is left out, and
+`left_out` says so; the limits are named here, and costs are counted, not timed.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import tiktoken
+
+from numpygpt.gpt import GPT
+from numpygpt.inside.check import Identity, identities
+from numpygpt.inside.lens import Lens, predictions
+from numpygpt.inside.planning import Planning
+from numpygpt.inside.show.near import Words, words_of
+from numpygpt.inside.show.panels import of_embeddings, of_the_page
+from numpygpt.inside.show.within import Answers, Heads, answers_of, heads_of, plans
+from numpygpt.inside.traces import trace
+from numpygpt.layers.base import Array
+from numpygpt.text.tokenizer import encode_text
+
+PRECISE = 10_000_000  # parameters up to which a model is looked at in float64
+MOST_TOKENS = 256  # of a prompt
+ALONE = "All in float64, in passes of their own."
+OWN = (
+    "Of the page's own numbers, in the model's dtype; numpygpt look --check measures more, in "
+    "float64, which takes longer."
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one model makes of one prompt of T tokens.
+
+    Attributes
+    ----------
+    name : str
+        What the model is called.
+    model : GPT
+    encoding : tiktoken.Encoding
+    prompt : str
+    ids : ndarray (T,)
+    words : Words
+    heads : Heads
+    lens : Lens
+        `lens.words` are the answers: the true next token at each position; at the last one the
+        model's own first choice.
+    answers : Answers
+    planning : list of Planning
+        Of the built-in stories' model.
+    checks : list of Identity
+    checks_of : str
+        How they were measured.
+    checkpoints : list of dict
+        Of the run's earlier ones, as JSON has them; see kept.py.
+    left_out : list of str
+        What is not here, and why.
+    """
+
+    name: str
+    model: GPT
+    encoding: tiktoken.Encoding
+    prompt: str
+    ids: Array
+    words: Words
+    heads: Heads
+    lens: Lens
+    answers: Answers
+    planning: list[Planning]
+    left_out: list[str]
+    checks: list[Identity] = field(default_factory=list)
+    checks_of: str = ""
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def answer(self) -> int:
+        """The token that the prompt's end is expected to be followed by."""
+        return int(self.lens.words[-1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers, as JSON has them."""
+        from numpygpt.inside.show.as_json import as_dict
+
+        return as_dict(self)
+
+    def json(self) -> str:
+        """The same as text."""
+        options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
+        return json.dumps(self.to_dict(), ensure_ascii=False, **options)
+
+    def html(self) -> str:
+        """The page: one file, which needs nothing else."""
+        from numpygpt.inside.show.page import page
+
+        return page(self.json())
+
+    def text(self, width: int = 80, plain: bool = False) -> str:
+        """For a terminal of so many columns; plain: of ASCII only, but for the prompt's words."""
+        from numpygpt.inside.show.described import described
+
+        return described(self, width, plain)
+
+    def _repr_html_(self) -> str:
+        from numpygpt.inside.show.page import framed
+
+        return framed(self.html())
+
+
+def look(
+    model: GPT,
+    encoding: tiktoken.Encoding,
+    prompt: str | Sequence[int],
+    word: str | None = None,
+    head: tuple[int, int] | None = None,
+    name: str = "a model",
+    stories: bool = False,
+) -> Look:
+    """Look at a model, at work on a prompt.
+
+    Parameters
+    ----------
+    model : GPT
+    encoding : tiktoken.Encoding
+    prompt : str or sequence of int
+        A text, in which <|endoftext|> is that token, or its ids: 1 to MOST_TOKENS tokens, and no
+        more than the context.
+    word : str, optional
+        Whose neighbours come first; without, the prompt's last token's.
+    head : tuple of int, optional
+        A block and a head, to be shown first; without, the one that copies most.
+    name : str
+        What to call the model.
+    stories : bool
+        Whether it has learned the built-in stories, whose words have known kinds.
+
+    Raises
+    ------
+    ValueError, IndexError
+        If the prompt is empty or too long, the word empty, or the head not there.
+    """
+    ids = expected_ids(model, encoding, prompt)
+    small = model.num_parameters() <= PRECISE
+    seen = trace(model.astype(np.float64) if small else model, ids)
+    lens, left_out = predictions(seen), list[str]()
+    result = Look(
+        name,
+        seen.model,
+        encoding,
+        prompt if isinstance(prompt, str) else encoding.decode(ids.tolist(), errors="replace"),
+        ids,
+        words_of(seen.model, encoding, ids, word, stories, left_out),
+        heads_of(seen, encoding, int(lens.words[-1]), head),
+        lens,
+        answers_of(seen, lens, small, left_out),
+        plans(model, encoding, left_out) if stories else [],
+        left_out,
+    )
+    checks, checks_of = of_the_page(result), OWN
+    if small and len(ids) > 1:
+        checks, checks_of = identities(model, ids), ALONE
+    checks = of_embeddings(model.token_embedding.W.data) + checks
+    return replace(result, checks=checks, checks_of=checks_of)
+
+
+def expected_ids(model: GPT, encoding: tiktoken.Encoding, prompt: str | Sequence[int]) -> Array:
+    """The prompt's ids; ValueError if there are none, or too many."""
+    ids = encode_text(encoding, prompt) if isinstance(prompt, str) else np.asarray(prompt)
+    most = min(MOST_TOKENS, model.config.context_length)
+    if not 1 <= len(ids) <= most:
+        why = "the context" if most < MOST_TOKENS else "what a page can show"
+        raise ValueError(
+            f"expected a prompt of 1 to {most} tokens ({why}), got {len(ids)}"
+            + (": shorten it" if len(ids) else "")
+        )
+    return ids.astype(np.int64)
