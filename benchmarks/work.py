@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numpygpt import GPT, AdamW, GPTConfig, generate
+from numpygpt.config import SMALL
 from numpygpt.training.data_parallel import DataParallel
 from numpygpt.training.distributed import ALONE, Alone
 
@@ -102,7 +103,7 @@ def matrices(config: GPTConfig) -> list[tuple[int, ...]]:
 
 
 GPT2, XL = GPTConfig.preset("gpt2"), GPTConfig.preset("gpt2-xl")
-DEFAULT = GPTConfig(vocab_size=1024, context_length=128, n_layer=3, n_head=4, n_embd=128)
+DEFAULT = GPTConfig(1161, **SMALL)  # what `numpygpt train` makes of its stories
 TINY = GPTConfig(vocab_size=256, context_length=256, n_layer=6, n_head=6, n_embd=384)
 NANO = GPTConfig(vocab_size=256, context_length=64, n_layer=4, n_head=4, n_embd=128)
 TRIAL = GPTConfig(vocab_size=256, context_length=64, n_layer=2, n_head=2, n_embd=32)

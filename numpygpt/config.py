@@ -13,7 +13,10 @@ PRESETS = {  # C, H, L
     "gpt2-xl": (1600, 25, 48),
 }
 # What `numpygpt train` makes, unless told otherwise.
-SMALL: dict[str, Any] = {"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3}
+SMALL: dict[str, Any] = {
+    **{"context_length": 128, "n_embd": 128, "n_head": 4, "n_layer": 3},
+    **{"init_std": 0.06, "sinusoidal_positions": True},
+}
 
 
 @dataclass(frozen=True)

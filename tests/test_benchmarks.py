@@ -1,7 +1,6 @@
 """The benchmarks run, keep what they measured, and refuse to compare unequal work."""
 
 import importlib.util
-import inspect
 import json
 import threading
 import time
@@ -33,6 +32,7 @@ from numpygpt import GPTConfig
 from numpygpt.config import SMALL
 from numpygpt.layers.parameter import Array
 from numpygpt.text.bpe import train_bpe
+from numpygpt.training.data import Text
 from numpygpt.training.loop import TrainConfig
 
 TRAIN = shrink(TRAINING[0])
@@ -215,8 +215,7 @@ def test_growth_subtracts_the_empty_process_and_divides_by_the_formula() -> None
 
 def test_the_default_model_is_the_one_that_train_makes() -> None:
     (work,) = (work for work in TRAINING if work.config == DEFAULT)
-    default_vocabulary = inspect.signature(train_bpe).parameters["vocab_size"].default
-    assert work.config == GPTConfig(default_vocabulary, **SMALL)
+    assert work.config == GPTConfig(train_bpe(Text.load(None).train).n_vocab, **SMALL)
     assert (work.batch, work.tokens) == (TrainConfig().batch_size, SMALL["context_length"])
     assert TrainConfig().accumulate == 1
 

@@ -64,7 +64,7 @@ def test_documents_come_back(encoding: tiktoken.Encoding, parts: list[str]) -> N
 def test_kinds() -> None:
     assert make_tokenizer("bytes", CORPUS).name == "numpygpt-bytes"
     assert make_tokenizer("bpe:270", CORPUS).n_vocab == 270
-    assert make_tokenizer("bpe", "".join(map(chr, range(0x4E00, 0x5200))) * 2).n_vocab == 1024
+    assert make_tokenizer("bpe", "".join(map(chr, range(0x4E00, 0x5400))) * 2).n_vocab == 1280
 
 
 @pytest.mark.parametrize(

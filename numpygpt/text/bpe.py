@@ -40,7 +40,7 @@ SPLIT_PATTERN = (
 LEARN_FROM_BYTES = 2_000_000
 
 
-def train_bpe(text: str, vocab_size: int = 1024) -> tiktoken.Encoding:
+def train_bpe(text: str, vocab_size: int = 1280) -> tiktoken.Encoding:
     """Learn a byte-pair encoding from a text.
 
     Parameters

@@ -23,7 +23,7 @@ from numpygpt.training.windows import DOCUMENTS, prompt_ids
 
 SAMPLE_TOKENS = 60  # that continue the prompt
 FRESH, STORY_TOKENS = 200, 250  # samples that are judged at the end, and their longest
-TEMPERATURE, TOP_P = 0.8, 0.95  # of all samples
+TEMPERATURE, TOP_P = 0.6, 0.95  # of all samples
 
 
 def describe(trainer: Trainer, encoding: tiktoken.Encoding) -> str:
