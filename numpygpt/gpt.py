@@ -68,9 +68,6 @@ class GPT(Layer):
         self.config = config
         self.token_embedding = Embedding(V, C, std)
         self.position_embedding = Embedding(config.context_length, C, std)
-        if config.sinusoidal_positions:
-            first = self.position_embedding.W
-            first.mean, first.std = waves(config.context_length, C, std), 0.0
         self.dropout = Dropout(config.dropout)
         self.blocks = [Block(config) for _ in range(config.n_layer)]
         self.norm = LayerNorm(C)
@@ -79,6 +76,17 @@ class GPT(Layer):
         if rng is not None:
             self.initialize(generator, dtype)
         self.set_dropout_rng(generator)
+
+    def initialize(
+        self, rng: int | np.random.Generator = 0, dtype: npt.DTypeLike = np.float32
+    ) -> "GPT":
+        """As every layer's; the position embedding as waves, if the config says so."""
+        super().initialize(rng, dtype)
+        c = self.config
+        if c.sinusoidal_positions:
+            first = waves(c.context_length, c.n_embd, c.init_std)
+            self.position_embedding.W.data[...] = first
+        return self
 
     def set_dropout_rng(self, rng: Any) -> None:
         """Let all dropout layers draw from `rng`, in the order of the forward pass."""

@@ -119,7 +119,7 @@ def test_a_number_that_is_not_finite_anywhere_stops_all(tmp_path: Path) -> None:
 @needs_mpi
 def test_one_that_fails_ends_all() -> None:
     run = mpiexec(2, "fails in one")
-    assert run.returncode == 2
+    assert run.returncode in (2, 9)  # its own code, or that of whom mpiexec killed for it
     assert "numpygpt: process 1 of 2, on " in run.stderr
     assert "only here" in run.stderr and "not reached" not in run.stdout
 

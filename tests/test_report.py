@@ -71,7 +71,7 @@ def test_fresh_stories_come_from_the_models_own_beginning(model: GPT) -> None:
     seen: list[str] = []
     line.show = seen.append  # type: ignore[assignment,method-assign]
     fresh = report.fresh_stories(model, encoding, line, count=3, seed=7)
-    rows = generate(model, [[256]] * 3, 250, 0.8, top_p=0.95, eos_id=256, rng=7)
+    rows = generate(model, [[256]] * 3, 250, report.TEMPERATURE, top_p=0.95, eos_id=256, rng=7)
     assert fresh == [encoding.decode([i for i in row.tolist() if i != 256]).strip() for row in rows]
     assert len(set(fresh)) == 3
     assert seen[:2] == ["1 of 250 tokens  fresh stories", "2 of 250 tokens  fresh stories"]
@@ -109,7 +109,7 @@ def test_a_sample_is_the_prompt_continued(prompt: str, windows: str) -> None:
     ids = list(prompt.encode())
     if windows == DOCUMENTS or not ids:  # a new story
         ids.insert(0, 256)
-    row = generate(model, [ids], 60, 0.8, top_p=0.95, eos_id=256, rng=1)[0].tolist()
+    row = generate(model, [ids], 60, report.TEMPERATURE, top_p=0.95, eos_id=256, rng=1)[0].tolist()
     text = encoding.decode([i for i in row if i != 256], errors="replace")
     assert len(text) > 20 and text.startswith(prompt)
     cut = "\ufffd"  # the last character may be unfinished

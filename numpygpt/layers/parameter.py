@@ -30,13 +30,13 @@ class Parameter:
     *shape : int
         Its shape. Matrices are (in, out), but for embeddings and heads, which are (V, C).
     mean, std : float
-        Its first values are drawn from N(mean, std^2). `mean` may be an array of its shape.
+        Its first values are drawn from N(mean, std^2).
     """
 
     data: Array
     __array_ufunc__ = None  # x @ W without .data is an error that names Parameter
 
-    def __init__(self, *shape: int, mean: float | Array = 0.0, std: float = 0.0) -> None:
+    def __init__(self, *shape: int, mean: float = 0.0, std: float = 0.0) -> None:
         if not all(isinstance(n, (int, np.integer)) for n in shape):
             raise TypeError(f"expected sizes, as in Parameter(3, 4), got {[*map(type, shape)]}")
         self.shape, self.size = shape, math.prod(shape)
