@@ -4,6 +4,7 @@ import csv
 import errno
 import io
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -584,7 +585,7 @@ def test_numbers_that_are_not_finite(
         code = train("--steps 9 --out run")
     err = capsys.readouterr().err
     assert code == 2 and err.count("\n") == 1
-    assert err.startswith("numpygpt: step 7: the loss is 5.")
+    assert re.match(r"numpygpt: step 7: the loss is \d", err)
     assert "gradient by the input of model.blocks.1.feedforward.gelu" in err
     assert err.endswith("; run keeps the checkpoint of step 4\n")
     assert np.isfinite(load_run("run").model.flat.data).all()

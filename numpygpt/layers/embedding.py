@@ -58,7 +58,8 @@ class Embedding(Layer):
         """(...) whole numbers -> (..., C)."""
         check_ids("Embedding", ids, self.W.shape[0])
         self.save(ids)
-        return self.W.data.take(ids, axis=0)
+        y: Array = self.W.data[ids]
+        return y
 
     def backward(self, dy: Array) -> None:
         """Adds to the gradient of W; dy is (..., C)."""

@@ -72,7 +72,7 @@ def load(folder: Path, name: str) -> ModuleType:
     try:
         with told(folder):
             return import_module(name)
-    except SyntaxError as error:  # of no line: bytes that are no text
+    except (SyntaxError, ValueError) as error:  # of no line: bytes that are no text
         raise Mistake(f"{folder / name}.py: {error}") from None
 
 

@@ -11,7 +11,7 @@ def _attend(
         top = S.max(-1, keepdims=True)
         S -= top
         E = np.exp(S, out=S)
-        total = (E @ np.ones(E.shape[-1], E.dtype))[..., None]
+        total = np.einsum("...s->...", E)[..., None]
         lse[rows] = top + np.log(total)
         A = E if keep is None else self.dropout.apply(E, keep[cells])
         np.matmul(A, v[keys], out=o[rows])
