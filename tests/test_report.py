@@ -40,9 +40,10 @@ def test_every_number_of_the_judgement(monkeypatch: pytest.MonkeyPatch, model: G
     good = sound.count(". ") + 1 + 2 * (learned.count(". ") + 1) + 1
     share = good / (good + 4)  # two empty ones, "Sam sat.It", and "The a of."
     assert judged.splitlines() == [
-        f"8 fresh stories: {share:.1%} of their sentences are well formed, {3 / 8:.1%} of the "
-        "stories hold together from end to end,",
-        "and 2 are copies of a training story; the first of them:",
+        f"8 fresh stories, drawn at temperature 0.5: {share:.1%} of their sentences are well "
+        "formed,",
+        "37.5% of the stories hold together from end to end, and 2 are copies of a training story; "
+        "the first of them:",
         "    Sam sat.It",
         "the first mistake of each of the others:",
         "       4  a sentence that is wrong or untrue by itself",

@@ -730,7 +730,9 @@ def test_the_stories_are_judged(
     run = Run.resume(Path("run"), steps=3)
     assert not run.complete and run.text.file is None
     judged = judge_stories(run.model, run.encoding, run.text, LiveLine(None))
-    assert judged.startswith("3 fresh stories: ") and f"\n{judged}\n" in capsys.readouterr().out
+    assert (
+        judged.startswith("3 fresh stories, drawn") and f"\n{judged}\n" in capsys.readouterr().out
+    )
 
 
 def test_a_run_generates(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

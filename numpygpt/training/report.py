@@ -23,7 +23,7 @@ from numpygpt.training.windows import DOCUMENTS, prompt_ids
 
 SAMPLE_TOKENS = 60  # that continue the prompt
 FRESH, STORY_TOKENS = 200, 250  # samples that are judged at the end, and their longest
-TEMPERATURE, TOP_P = 0.6, 0.95  # of all samples
+TEMPERATURE, TOP_P = 0.5, 0.95  # of all samples
 
 
 def describe(trainer: Trainer, encoding: tiktoken.Encoding) -> str:
@@ -75,9 +75,10 @@ def judge_stories(model: GPT, encoding: tiktoken.Encoding, text: Text, progress:
     copies = sum(story in learned for story in fresh if story)
     first = next((story for story in fresh if story), "")
     return (
-        f"{len(fresh)} fresh stories: {share_well_formed(fresh):.1%} of their sentences are well "
-        f"formed, {share_well_formed_stories(fresh):.1%} of the stories hold together from "
-        f"end to end,\nand {copies} are copies of a training story; the first of them:\n"
+        f"{len(fresh)} fresh stories, drawn at temperature {TEMPERATURE:g}: "
+        f"{share_well_formed(fresh):.1%} of their sentences are well formed,\n"
+        f"{share_well_formed_stories(fresh):.1%} of the stories hold together from end to end, "
+        f"and {copies} are copies of a training story; the first of them:\n"
         f"{indent(first)}\n{_mistakes(fresh)}"
     )
 
