@@ -730,7 +730,8 @@ def test_the_stories_are_judged(
     run = Run.resume(Path("run"), steps=3)
     assert not run.complete and run.text.file is None
     judged = judge_stories(run.model, run.encoding, run.text, LiveLine(None))
-    assert (
+    assert judged.startswith("3 fresh stories, drawn")
+    assert f"\n{judged}\n" in capsys.readouterr().out
         judged.startswith("3 fresh stories, drawn") and f"\n{judged}\n" in capsys.readouterr().out
     )
 
