@@ -732,8 +732,6 @@ def test_the_stories_are_judged(
     judged = judge_stories(run.model, run.encoding, run.text, LiveLine(None))
     assert judged.startswith("3 fresh stories, drawn")
     assert f"\n{judged}\n" in capsys.readouterr().out
-        judged.startswith("3 fresh stories, drawn") and f"\n{judged}\n" in capsys.readouterr().out
-    )
 
 
 def test_a_run_generates(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
