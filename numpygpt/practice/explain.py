@@ -5,7 +5,7 @@ once, and says why people make it.
 """
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,9 @@ from numpygpt.gradcheck import Report, Row
 from numpygpt.gradcheck.bugs import BUGS
 from numpygpt.practice.exercises import EXERCISES
 
-WHY = {f"a known bug, {bug}": bug.why for bug in BUGS}
+OWN = {one.original.__qualname__.split(".")[0]: one.layer for one in EXERCISES.values()}
+KNOWN = {f"a known bug, {bug}": bug for bug in BUGS}
+TWICE = "a known bug, Linear: dW overwritten", "only the last of two passes counts"  # the same
 NOTHING = "the error is like none that this check knows; the questions and hints go step by step"
 PARTS = "in it lie dq, dk and dv side by side: "
 PLAIN = NOTHING, PARTS
@@ -28,12 +30,18 @@ def explained(name: str, report: Report) -> str:
     wrong = [row for row in report.rows if not row.passed]
     about: dict[str, list[str]] = {}
     for row in wrong:
-        for line in row.evidence or _nothing(row):
+        for line in _once(row.evidence) or _nothing(row):
             about.setdefault(line, []).append(row.name)
     lines += [_told(_some(names), line) for line, names in about.items()]
     if name == "attention":
         lines += [_told("x", line) for row in wrong for line in _thirds(row)]
     return "\n".join(lines)
+
+
+def _once(evidence: Sequence[str]) -> list[str]:
+    """The evidence, without what a known bug among it says in other words."""
+    bug, same = TWICE
+    return [line for line in evidence if bug not in evidence or not line.startswith(same)]
 
 
 def _nothing(row: Row) -> list[str]:
@@ -44,10 +52,12 @@ def _nothing(row: Row) -> list[str]:
 
 def _told(names: str, line: str) -> str:
     """Evidence of some arrays, set in; under a known bug, why people make it."""
+    bug = KNOWN.get(line)
+    line = f"a known bug, {OWN.get(bug.layer, bug.layer)}: {bug.name}" if bug else line
     text = f"{names}: {line if line.startswith(PLAIN) else f'consistent with {line}'}"
     told = textwrap.fill(text, 92, initial_indent="  ", subsequent_indent="    ")
-    if line in WHY:
-        told += "\n" + textwrap.indent(textwrap.fill(WHY[line], 88), "    ")
+    if bug:
+        told += "\n" + textwrap.indent(textwrap.fill(bug.why, 88), "    ")
     return told
 
 

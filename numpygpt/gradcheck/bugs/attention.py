@@ -70,8 +70,7 @@ BUGS = (
         "        dS /= math.sqrt(D)\n",
         "",
         QKV,
-        "The forward divides the scores by sqrt(D), so both dq and dk are divided by it, too. "
-        "D = 1 hides it.",
+        "The forward divides the scores by sqrt(D), so both dq and dk are divided by it, too.",
     ),
     Bug(
         "CausalSelfAttention",

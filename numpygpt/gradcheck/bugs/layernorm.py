@@ -70,7 +70,8 @@ BUGS = (
         "g = np.multiply(dy, gain, out=dx)",
         "g = dx[...] = dy",
         "x",
-        "At first the gains are 1, and nothing is wrong with it: check with gains drawn anew.",
+        "g = dy gain. While all gains are 1, as at the start, nobody would notice; this check "
+        "draws other gains.",
     ),
     Bug(
         "LayerNorm",
