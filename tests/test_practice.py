@@ -358,7 +358,8 @@ def test_progress_stops_at_the_first_that_is_not_done(run: Run, tmp_path: Path) 
         "       hints: numpygpt practice layernorm --hint --folder 'my own'\n"
         "then   gelu, dropout, attention, head, block\n"
     )
-    assert run("gelu", "--folder", "my own") == (0, "done   gelu\n")
+    left = "next   layernorm: numpygpt practice --folder 'my own'\n"
+    assert run("gelu", "--folder", "my own") == (0, f"done   gelu\n{left}")
 
 
 def test_in_the_folder_itself_no_folder_is_named(run: Run, tmp_path: Path) -> None:
@@ -426,6 +427,7 @@ def test_the_answers_pointer_leads_to_the_layer(name: str, run: Run, tmp_path: P
 def test_hints_when_nothing_is_left(run: Run, tmp_path: Path) -> None:
     solve(tmp_path, *EVERY)
     assert run("--hint") == (0, "all is done: there is nothing to hint at\n")
+    assert run("gelu") == (0, "done   gelu\nnext   a model of your layers: numpygpt practice\n")
 
 
 def saves(folder: Path, *steps: tuple[str, str | None]) -> Callable[[float], None]:
@@ -453,7 +455,12 @@ def test_watching_checks_what_is_saved(
     monkeypatch.setattr(command, "sleep", saves(tmp_path, *steps))
     code, said = run("linear", "--watch")
     assert code == 0
-    assert re.findall(r"^(?:done|next|wrong) ", said, re.MULTILINE) == ["next ", "wrong ", "done "]
+    assert re.findall(r"^(?:done|next|wrong) ", said, re.MULTILINE) == [
+        "next ",
+        "wrong ",
+        "done ",
+        "next ",
+    ]
     assert re.search(
         r"\d\d:\d\d:\d\d  linear\.py\nwrong  linear\n +linear\.py, line \d+: inv", said
     )
