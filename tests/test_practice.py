@@ -398,8 +398,8 @@ def test_hints_come_one_at_a_time_and_then_the_answer(run: Run, tmp_path: Path) 
     solve(tmp_path, "linear", "embedding")
     for i in (1, 2, 3):
         code, said = run("--hint")  # on the first that is not done
-        assert code == 0 and said.count("layernorm, hint ") == i
-        assert f"hint {i} of 3\n" in said and f"hint {i + 1} of 3\n" not in said
+        assert code == 0 and said.count("layernorm, hint ") == 1
+        assert said.startswith(f"layernorm, hint {i} of 3\n  ")
         assert "self.gain.grad +=" not in said
     assert json.loads((tmp_path / "hints.json").read_text()) == {"layernorm": 3}
     for _ in range(2):
