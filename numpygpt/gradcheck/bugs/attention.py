@@ -83,6 +83,24 @@ BUGS = (
     ),
     Bug(
         "CausalSelfAttention",
+        "softmax's own slope alone",
+        "        dP -= delta[rows]\n        dP *= P\n",
+        "        dP *= P\n        dP *= 1 - P\n",
+        QKV,
+        "dS = P (1 - P) dP: only P[t,s]'s own slope by S[t,s] is used. S[t,s] also moves every "
+        "other P[t,r] of its row by -P[t,r] P[t,s]: sum over r.",
+    ),
+    Bug(
+        "CausalSelfAttention",
+        "row sum of dP alone",
+        "dP -= delta[rows]",
+        "dP -= dP.sum(-1, keepdims=True)",
+        QKV,
+        "What is subtracted is the row's sum of P dP: each dP[t,r] counts as much as it is looked "
+        "at. With dP alone, dS does not sum to 0 in each row.",
+    ),
+    Bug(
+        "CausalSelfAttention",
         "P forgotten",
         "        dP *= P\n",
         "",

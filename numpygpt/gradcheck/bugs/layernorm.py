@@ -66,6 +66,16 @@ BUGS = (
     ),
     Bug(
         "LayerNorm",
+        "sums for means",
+        "g)[:, None] / C",
+        "g)[:, None]",
+        "x",
+        "The factor 1/C is forgotten: mean and variance divide by C, so x[i] moves each of them by "
+        "1/C only.",
+        also=("g, x_hat)[:, None] / C", "g, x_hat)[:, None]"),
+    ),
+    Bug(
+        "LayerNorm",
         "gain forgotten",
         "g = np.multiply(dy, gain, out=dx)",
         "g = dx[...] = dy",
