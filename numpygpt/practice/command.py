@@ -55,10 +55,12 @@ def practice(
     where = find_folder(folder)
     names = [name] if name in EXERCISES else list(EXERCISES)
     if hint:
-        return _hint(where, name, names)
+        return _hint(where, name)
     done = _watch(where, names) if watch else _round(where, names)
     if done and len(names) > 1:
         _finish(where, name == "train", steps)
+    elif done:
+        print(f"next   {_first_to_do(where) or 'a model of your layers'}: {command(where)}")
     return done
 
 
@@ -93,11 +95,16 @@ def _line(folder: Path, result: Result) -> str:
     return f"wrong  {result.name}\n{said}"
 
 
-def _hint(folder: Path, name: str | None, names: Sequence[str]) -> bool:
+def _first_to_do(folder: Path) -> str | None:
+    """The first exercise that is not done."""
+    with reading(folder):
+        return next((name for name in EXERCISES if check(folder, name).status != DONE), None)
+
+
+def _hint(folder: Path, name: str | None) -> bool:
     """One more hint, on the exercise named, or on the first that is not done."""
     if name not in EXERCISES:
-        with reading(folder):
-            name = next((n for n in names if check(folder, n).status != DONE), None)
+        name = _first_to_do(folder)
     if name is None:
         print("all is done: there is nothing to hint at")
         return True

@@ -4,8 +4,9 @@ A mistake in a block shows in a dozen arrays; the report names it at each of the
 once, and says why people make it.
 """
 
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,26 +15,39 @@ from numpygpt.gradcheck import Report, Row
 from numpygpt.gradcheck.bugs import BUGS
 from numpygpt.practice.exercises import EXERCISES
 
-WHY = {f"a known bug, {bug}": bug.why for bug in BUGS}
+OWN = {one.original.__qualname__.split(".")[0]: one.layer for one in EXERCISES.values()}
+KNOWN = {f"a known bug, {bug}": bug for bug in BUGS}
+TWICE = "a known bug, Linear: dW overwritten", "only the last of two passes counts"  # the same
 NOTHING = "the error is like none that this check knows; the questions and hints go step by step"
-PARTS = "in it lie dq, dk and dv side by side: "
-PLAIN = NOTHING, PARTS
+PARTS = "x is qkv here: "
+SHARED = "dq and dk share dP and dS (questions 1 to 3), and sqrt(D)"
+WHOLE = re.compile(r"an error in (\d+) to (\d+) of axis 2 alone\.(?: There: (.*))?")
+ORACLES = (
+    "(each column measures the derivative from forward alone, in its own way; ok: yours agrees)"
+)
 NAMED = 3  # arrays at most, of those that something is said of
 
 
 def explained(name: str, report: Report) -> str:
     """The report of an exercise that failed."""
     bare = [replace(row, backward=None, evidence=()) for row in report.rows]
-    lines = [str(Report(EXERCISES[name].layer, bare))]
+    lines = [str(Report(EXERCISES[name].layer, bare)), f"  {ORACLES}"]
     wrong = [row for row in report.rows if not row.passed]
+    if name == "attention":
+        lines += [f"  {line}" for row in wrong for line in _thirds(row)]
+        wrong = [_without_thirds(row) for row in wrong]
     about: dict[str, list[str]] = {}
     for row in wrong:
-        for line in row.evidence or _nothing(row):
+        for line in _once(row.evidence) or _nothing(row):
             about.setdefault(line, []).append(row.name)
     lines += [_told(_some(names), line) for line, names in about.items()]
-    if name == "attention":
-        lines += [_told("x", line) for row in wrong for line in _thirds(row)]
     return "\n".join(lines)
+
+
+def _once(evidence: Sequence[str]) -> list[str]:
+    """The evidence, without what a known bug among it says in other words."""
+    bug, same = TWICE
+    return [line for line in evidence if bug not in evidence or not line.startswith(same)]
 
 
 def _nothing(row: Row) -> list[str]:
@@ -44,10 +58,12 @@ def _nothing(row: Row) -> list[str]:
 
 def _told(names: str, line: str) -> str:
     """Evidence of some arrays, set in; under a known bug, why people make it."""
-    text = f"{names}: {line if line.startswith(PLAIN) else f'consistent with {line}'}"
+    bug = KNOWN.get(line)
+    line = f"a known bug, {OWN.get(bug.layer, bug.layer)}: {bug.name}" if bug else line
+    text = f"{names}: {line if line == NOTHING else f'consistent with {line}'}"
     told = textwrap.fill(text, 92, initial_indent="  ", subsequent_indent="    ")
-    if line in WHY:
-        told += "\n" + textwrap.indent(textwrap.fill(WHY[line], 88), "    ")
+    if bug:
+        told += "\n" + textwrap.indent(textwrap.fill(bug.why, 88), "    ")
     return told
 
 
@@ -62,7 +78,25 @@ def _thirds(row: Row) -> Iterator[str]:
         return
     error = abs(row.backward - row.forward)
     limit = 1e-6 * abs(row.forward).max()
-    wrong = [not (third <= limit).all() for third in np.split(error, 3, axis=-1)]
-    parts = [("d" + letter, bad) for letter, bad in zip("qkv", wrong, strict=True)]
-    said = ", ".join(f"{part} is {'wrong' if bad else 'right'}" for part, bad in parts)
-    yield PARTS + said
+    right = [bool((third <= limit).all()) for third in np.split(error, 3, axis=-1)]
+    width = error.shape[-1] // 3
+    parts = [
+        f"{i * width}-{(i + 1) * width - 1} d{letter} {'right' if ok else 'wrong'}"
+        for i, (letter, ok) in enumerate(zip("qkv", right, strict=True))
+    ]
+    yield f"{PARTS}columns {', '.join(parts)}"
+    if right == [False, False, True]:
+        yield SHARED
+
+
+def _without_thirds(row: Row) -> Row:
+    """The row, without evidence that says by columns alone what _thirds says by name."""
+    kept = []
+    for line in row.evidence:
+        part = WHOLE.fullmatch(line)
+        width = row.shape[-1] // 3
+        if part is None or int(part[1]) % width or (int(part[2]) + 1) % width:
+            kept.append(line)
+        elif part[3]:
+            kept.append(f"{part[3]} (where it is wrong)")
+    return replace(row, evidence=tuple(kept))

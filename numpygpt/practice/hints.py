@@ -16,18 +16,18 @@ GIVEN = "hints.json"
 
 
 def next_hint(folder: Path, name: str, again: str) -> str:
-    """The hints so far and one more; after the last, the answer. `again` is the command."""
+    """The hint after those given; after the last, the answer. `again` is the command."""
     hints: tuple[str, ...] = import_module(f"{SOLUTIONS}.{name}").HINTS
     given = _given(folder)
     count = min(given.get(name, 0) + 1, len(hints) + 1)
     write_whole(folder / GIVEN, json.dumps(given | {name: count}, indent=1).encode())
     if count > len(hints):
         return f"{name}, the answer:\n\n{answer(name)}\n\n{pointer(name)}"
-    shown = "\n\n".join(
-        f"{name}, hint {i} of {len(hints)}\n{textwrap.indent(hint.strip(), '  ')}"
-        for i, hint in enumerate(hints[:count], 1)
+    shown = textwrap.indent(hints[count - 1].strip(), "  ")
+    title = f"{name}, hint {count} of {len(hints)}"
+    return (
+        f"{title}\n{shown}\n\nThe next {'hint' if count < len(hints) else 'is the answer'}: {again}"
     )
-    return f"{shown}\n\nThe next {'hint' if count < len(hints) else 'is the answer'}: {again}"
 
 
 def answer(name: str) -> str:

@@ -70,8 +70,7 @@ BUGS = (
         "        dS /= math.sqrt(D)\n",
         "",
         QKV,
-        "The forward divides the scores by sqrt(D), so both dq and dk are divided by it, too. "
-        "D = 1 hides it.",
+        "The forward divides the scores by sqrt(D), so both dq and dk are divided by it, too.",
     ),
     Bug(
         "CausalSelfAttention",
@@ -81,6 +80,24 @@ BUGS = (
         QKV,
         "Softmax is taken number by number, but each score lowers all others of its row. A right "
         "dS sums to 0 in each row.",
+    ),
+    Bug(
+        "CausalSelfAttention",
+        "softmax's own slope alone",
+        "        dP -= delta[rows]\n        dP *= P\n",
+        "        dP *= P\n        dP *= 1 - P\n",
+        QKV,
+        "dS = P (1 - P) dP: only P[t,s]'s own slope by S[t,s] is used. S[t,s] also moves every "
+        "other P[t,r] of its row by -P[t,r] P[t,s]: sum over r.",
+    ),
+    Bug(
+        "CausalSelfAttention",
+        "row sum of dP alone",
+        "dP -= delta[rows]",
+        "dP -= dP.sum(-1, keepdims=True)",
+        QKV,
+        "What is subtracted is the row's sum of P dP: each dP[t,r] counts as much as it is looked "
+        "at. With dP alone, dS does not sum to 0 in each row.",
     ),
     Bug(
         "CausalSelfAttention",

@@ -30,6 +30,15 @@ BUGS = (
     ),
     Bug(
         "Block",
+        "dy for dx1",
+        "return dx1 + self.norm1",
+        "return dy + self.norm1",
+        "x",
+        "All parameters are right, and only dx is wrong: what goes past the first branch is x1's "
+        "whole derivative, dx1, not dy.",
+    ),
+    Bug(
+        "Block",
         "first residual twice",
         "return dx1 + self.norm1",
         "return dx1 + dx1 + self.norm1",

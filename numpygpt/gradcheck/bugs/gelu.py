@@ -46,6 +46,15 @@ BUGS = (
     ),
     Bug(
         "GELU",
+        "2 forgotten",
+        "dx *= 6 * K * A",
+        "dx *= 3 * K * A",
+        "x",
+        "ds/du = 2 s (1 - s): s is half of 1 + tanh(u), and 1 - tanh(u)^2 is 4 s (1 - s).",
+        also=("dx += 2 * K", "dx += K"),
+    ),
+    Bug(
+        "GELU",
         "1 - s forgotten",
         "slope *= s",
         "pass",

@@ -66,11 +66,22 @@ BUGS = (
     ),
     Bug(
         "LayerNorm",
+        "sums for means",
+        "g)[:, None] / C",
+        "g)[:, None]",
+        "x",
+        "The factor 1/C is forgotten: mean and variance divide by C, so x[i] moves each of them by "
+        "1/C only.",
+        also=("g, x_hat)[:, None] / C", "g, x_hat)[:, None]"),
+    ),
+    Bug(
+        "LayerNorm",
         "gain forgotten",
         "g = np.multiply(dy, gain, out=dx)",
         "g = dx[...] = dy",
         "x",
-        "At first the gains are 1, and nothing is wrong with it: check with gains drawn anew.",
+        "g = dy gain. While all gains are 1, as at the start, nobody would notice; this check "
+        "draws other gains.",
     ),
     Bug(
         "LayerNorm",

@@ -41,8 +41,8 @@ BUGS = (
         DW,
         "self.W.grad[...] = x.reshape(-1, I).T @ dy_rows",
         "W",
-        "Right for one pass. A second pass before zero_grad must add to the first (+=), as a "
-        "matrix that is used twice needs.",
+        "Right for one pass. A second pass before the gradients are set back to 0 must add "
+        "to the first (+=), as a matrix that is used twice needs.",
     ),
     Bug(
         "Linear",

@@ -30,7 +30,8 @@ Questions
    r = s and 0 elsewhere.
 3. S[t,s] reaches L through every P[t,r] of its row: dS[t,s] = sum_r dP[t,r] times what you found.
    Do the sum: it leaves P[t,s] times a difference, and what is subtracted is the same for the whole
-   row. What is it?
+   row. What is it? To see for yourself: what must each row of dS sum to? (Add the same to all S of
+   a row: P does not change.)
 4. Behind the mask P is exactly 0. Look at your dS there: does the mask need a line of its own?
 5. S[t,s] = sum_d q[t,d] k[s,d] / sqrt(D). In which S is q[t,d]? k[s,d]? One of dq and dk takes dS
    as it is and the other transposed: which? (dS is square, too.) Where does sqrt(D) go?

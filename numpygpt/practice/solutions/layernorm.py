@@ -85,8 +85,8 @@ numbers of a row.
     """
 One index, for one row. g[c] = dy[c] gain[c], because y[c] = x_hat[c] gain[c] + bias[c].
     d mean / d x[i]     = 1/C
-    d variance / d x[i] = 2 (x[i] - mean) / C       (through the mean comes -2/C sum_c (x[c] - mean)
-                                                    / C, which is 0)
+    d variance / d x[i] = 2 (x[i] - mean) / C
+        (the part through the mean is (-2/C^2) sum_c (x[c] - mean) = 0)
     d rstd / d variance = -1/2 (variance + eps)^(-3/2) = -rstd^3 / 2
     d rstd / d x[i]     = -rstd^3 (x[i] - mean) / C = -rstd^2 x_hat[i] / C
 By the product rule on (x[j] - mean) rstd:
