@@ -14,8 +14,12 @@ PRESETS = {  # C, H, L
 }
 # What `numpygpt train` makes, unless told otherwise.
 SMALL: dict[str, Any] = {
-    **{"context_length": 128, "n_embd": 160, "n_head": 4, "n_layer": 2},
-    **{"init_std": 0.06, "sinusoidal_positions": True},
+    "context_length": 128,
+    "n_embd": 160,
+    "n_head": 4,
+    "n_layer": 2,
+    "init_std": 0.06,
+    "sinusoidal_positions": True,
 }
 
 

@@ -19,17 +19,15 @@ from numpygpt.training.loop import TrainConfig
 from numpygpt.training.saved import load_run, save_run
 
 COMMANDS = [
-    *(
-        "train",
-        "generate",
-        "evaluate",
-        "look",
-        "gradcheck",
-        "practice",
-        "reproduce",
-        "info",
-        "plot",
-    ),
+    "train",
+    "generate",
+    "evaluate",
+    "look",
+    "gradcheck",
+    "practice",
+    "reproduce",
+    "info",
+    "plot",
 ]
 TEXT = "The cat sat on the mat, and the dog sat on the cat. Où est l'été? " * 60
 TINY = ["--n-layer", "1", "--n-embd", "8", "--n-head", "2", "--context-length", "16"]

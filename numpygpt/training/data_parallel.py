@@ -80,12 +80,12 @@ class DataParallel:
         """
         ids = batch_of_ids("loss_and_gradients", ids)
         targets = batch_of_ids("loss_and_gradients (targets)", targets)
-        n, N = len(self.models), len(ids)
-        own = self.group.own(N)
-        if not (len(targets) == N >= self.streams and own.stop - own.start >= n):
+        n, B = len(self.models), len(ids)
+        own = self.group.own(B)
+        if not (len(targets) == B >= self.streams and own.stop - own.start >= n):
             raise ValueError(
                 f"loss_and_gradients: expected at least {max(n * self.group.size, self.streams)} "
-                f"sequences, one a share, and as many of targets, got {N} and {len(targets)}"
+                f"sequences, one a share, and as many of targets, got {B} and {len(targets)}"
             )
         self._begin()
         seeds = self.rng.integers(2**63, size=self.streams)
@@ -95,8 +95,8 @@ class DataParallel:
             model, share = self.models[i], part(own.stop - own.start, i, n)
             rows = slice(own.start + share.start, own.start + share.stop)  # of the batch
             if model.config.dropout:
-                model.set_dropout_rng(RowsOfShares(seeds, N, rows))
-            losses[i] = model.loss(ids[rows], targets[rows], weight * len(ids[rows]) / N)
+                model.set_dropout_rng(RowsOfShares(seeds, B, rows))
+            losses[i] = model.loss(ids[rows], targets[rows], weight * len(ids[rows]) / B)
             model.backward()
 
         if n == 1:
