@@ -1,4 +1,4 @@
-"""How many threads NumPy's matrix products have: set while the program runs, where it is OpenBLAS.
+"""The threads of NumPy's matrix products: how many, set while the program runs (OpenBLAS only).
 
 OpenBLAS splits each product among threads of its own, which meet at its end. Where many small
 products can be made side by side instead, each is better made by one thread: the one that calls.

@@ -61,9 +61,9 @@ from numpygpt.blas import one_blas_thread, set_blas_threads
 if TYPE_CHECKING:
     from numpygpt.layers.parameter import Array
 
-# Of all arrays of a kernel together: 2 MB of float32, about an L2 cache. Smaller blocks fit it
-# better, but then the threads wait for the GIL, which every NumPy call holds for a moment, and a
-# hand-over to a thread (0.1 ms) costs more than it saves.
+# A block's numbers, in all arrays of a kernel together: 2 MB of float32, about an L2 cache. Smaller
+# ones fit it better, but then the threads wait for the GIL, which every NumPy call holds for a
+# moment, and a hand-over to a thread (0.1 ms) costs more than it saves.
 BLOCK_ELEMENTS = 1 << 19
 
 _here = threading.local()  # .in_task: whether this thread does a task of `run_all`
@@ -109,7 +109,7 @@ def over_rows(kernel: Callable[..., object], *arrays: Array) -> None:
     The kernel writes its results into some of the blocks it is given (they are views).
     """
     n_rows = len(arrays[0])
-    n_blocks = _n_blocks(n_rows, sum([a.size for a in arrays]))
+    n_blocks = _n_blocks(n_rows, sum(a.size for a in arrays))
     if n_blocks == 1:  # a token, say: a task would take longer than the work
         kernel(*arrays)
         return
@@ -146,7 +146,7 @@ def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: in
 
 
 def _n_blocks(n_rows: int, n_elements: int) -> int:
-    """How many blocks fit the cache, rounded up to as many for each thread."""
+    """How many blocks, each to fit the cache: one, or as many for each thread."""
     n_blocks = max(1, min(n_rows, -(-n_elements // BLOCK_ELEMENTS)))
     return 1 if n_blocks == 1 else n_blocks + -n_blocks % min(num_threads(), n_blocks)
 
@@ -154,7 +154,7 @@ def _n_blocks(n_rows: int, n_elements: int) -> int:
 def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> None:
     """Run every task once, on this thread and the workers: whoever is done takes the next.
 
-    After an error no other task is begun; it is raised when those that were have ended.
+    After an error no other task is begun; it is raised when those under way have ended.
 
     Parameters
     ----------
@@ -177,8 +177,8 @@ def run_all(tasks: Sequence[Callable[[], object]], products: bool = False) -> No
 
 def _share_out(tasks: Sequence[Callable[[], object]], available: int) -> None:
     left = iter(tasks)  # shared by the threads: under the GIL, next() is atomic
-    errors = np.geterr()
-    begun: list[int] = []
+    errors = np.geterr()  # the caller's: a worker begins with NumPy's
+    begun: list[int] = []  # counted by append, which is atomic; += 1 is not
     ended: list[int] = []
     failed: list[BaseException] = []
 

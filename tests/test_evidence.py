@@ -100,7 +100,7 @@ class Filled(Linear):
     """A gradient that is added to memory which nobody set."""
 
     def backward(self, dy: Array, x: Array | None = None) -> Array:
-        room = self.b.room() if self.b is not None else dy
+        room = self.b.take_room() if self.b is not None else dy
         dx = super().backward(dy, x)
         if self.b is not None:
             self.b.zero_grad()

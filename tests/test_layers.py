@@ -494,12 +494,12 @@ def test_what_is_computed_in_the_room_counts_only_when_added() -> None:
     W = _weight()
     W.add_grad(np.full((2, 3), 9.0))
     W.zero_grad()
-    room = W.room()
+    room = W.take_room()
     room[...] = 4
     assert not W.grad.any()  # and reading it must not destroy what is being computed
     W.add_grad(room, in_room=True)
     assert (W.grad == 4).all()
-    room = W.room()
+    room = W.take_room()
     room[...] = 1
     assert (W.grad == 4).all()
     W.add_grad(room, in_room=True)
@@ -510,9 +510,9 @@ def test_the_room_is_one_callers_alone_and_the_last_gradients_memory() -> None:
     W = _weight()
     W.add_product(np.ones((2, 1)), np.ones((1, 3)))
     memory = W.grad
-    assert not np.shares_memory(memory, W.room())
+    assert not np.shares_memory(memory, W.take_room())
     W.zero_grad()
-    first, second = W.room(), W.room()
+    first, second = W.take_room(), W.take_room()
     assert np.shares_memory(memory, first) and not np.shares_memory(first, second)
 
 
@@ -520,7 +520,7 @@ def test_zero_grad_between_loss_and_backward() -> None:
     W = _weight()
     W.add_grad(np.full((2, 3), 9.0))
     for value in (4.0, 3.0):
-        room = W.room()
+        room = W.take_room()
         room[...] = value
         W.zero_grad()
         W.add_grad(room, in_room=True)
@@ -535,7 +535,7 @@ def test_other_gradients_come_between_loss_and_backward(flat_first: bool) -> Non
         W = layer.W
         if flat_first:
             layer.flat.make_room()
-        room = W.room()
+        room = W.take_room()
         room[...] = 4
         if between == "add_grad":
             W.add_grad(np.full((2, 3), 10.0))

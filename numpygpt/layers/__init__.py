@@ -1,7 +1,7 @@
 """The math: one layer a file, forward and backward side by side.
 
-Read in this order: base, parameter, ../parallel (over_rows), linear, embedding, layernorm, gelu,
-dropout, attention, feedforward, block, head. The shape letters are those of
+Read in this order: parameter, base, ../parallel (over_rows), linear, embedding, layernorm, gelu,
+dropout, ../config, attention, feedforward, block, head. The shape letters are those of
 `numpygpt/__init__.py`.
 """
 

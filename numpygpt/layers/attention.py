@@ -6,7 +6,7 @@ each on its own D = C/H of the numbers. No token sees a later one.
 
 Forward
 -------
-    q, k, v = x W_q + b_q, x W_k + b_k, x W_v + b_v     x (B,T,C), W (C,C), split: (B,H,T,D)
+    [q k v] = x [W_q W_k W_v] + [b_q b_k b_v]           x (B,T,C), [..] (C,3C), split: (B,H,T,D)
     S = q k^T / sqrt(D);  S[t,s] = -inf where s > t     (B,H,T,T)   t asks, s answers
     P = softmax(S) over s                               rows sum to 1
     o = P v                                             (B,H,T,D)
@@ -20,9 +20,8 @@ The softmax is taken in two steps, around the product with v:
 which takes D divisions per row instead of T. From top and total comes lse = top + log(total), each
 row's log sum_s exp(S[t,s]); with it, P[t,s] = exp(S[t,s] - lse[t]) at any time.
 
-Backward: the two Linears' own passes at both ends, and between them, from do = the derivative by o,
-a (T,D) matrix for each head, to dq, dk and dv
-----------------------------------------------------------------------------------------------------
+Backward, for one head: from do (T,D) to dq, dk and dv; the Linears have passes of their own
+--------------------------------------------------------------------------------------------
 o[t] = sum_s P[t,s] v[s] is a product like Linear's:
 
     dv = P^T do             (T,T) (T,D) -> (T,D)
@@ -112,7 +111,8 @@ class CausalSelfAttention(Layer):
     config : GPTConfig
         Its n_embd and n_head are C and H. Its dropout is the probability with which an entry of P
         is dropped. Its qkv_bias says whether q, k and v have biases. (The derivative by k's bias
-        is 0: it moves all S[t] alike.) Its init_std and, for W_o, proj_std are how they start.
+        is 0: it adds one number to a whole row of S.) W_o starts with its proj_std, the others with
+        its init_std.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -149,15 +149,15 @@ class CausalSelfAttention(Layer):
         K = k.shape[2]  # number of keys: the cached ones, which every query sees, and T new ones
         keep = self.dropout.draw_keep((B, self.n_head, T, K))
         o, lse = np.empty(x.shape, x.dtype), np.empty((B, self.n_head, T, 1), x.dtype)
-        heads = (q, k, v, keep, self._split(o, 1)[0], lse)
-        over_heads(self._attend, *heads, scratch=min(T, QUERY_ROWS) * K)
+        o_heads = self._split(o, 1)[0]  # a view: what heads write lies side by side in o
+        over_heads(self._attend, q, k, v, keep, o_heads, lse, scratch=min(T, QUERY_ROWS) * K)
         self.save(qkv, o, lse, keep)
         return self.proj.forward(o)
 
     def _attend(
         self, q: Array, k: Array, v: Array, keep: Array | None, o: Array, lse: Array
     ) -> None:
-        """Fills o and lse of some heads; k and v are (..., K, D), q and o (..., T, D)."""
+        """Fills o and lse (..., T, 1) of some heads; q and o (..., T, D), k and v (..., K, D)."""
         for rows, keys, cells in _query_blocks(q.shape[-2], k.shape[-2]):  # R of the T queries
             S = _scores(q[rows], k[keys])
             top = S.max(-1, keepdims=True)
@@ -165,24 +165,24 @@ class CausalSelfAttention(Layer):
             E = np.exp(S, out=S)
             total = np.einsum("...s->...", E)[..., None]  # E.sum(-1), in less than half its time
             lse[rows] = top + np.log(total)
-            A = E if keep is None else self.dropout.apply(E, keep[cells])  # total times A
-            np.matmul(A, v[keys], out=o[rows])
+            Em = E if keep is None else self.dropout.apply(E, keep[cells])  # total times A
+            np.matmul(Em, v[keys], out=o[rows])
             o[rows] /= total
 
     def backward(self, dy: Array, x: Array | None = None) -> Array:
-        """(B, T, C) -> (B, T, C); adds to the gradients of all four matrices and their biases."""
+        """(B, T, C) -> (B, T, C); adds to all gradients. x: needed after `save_x=False`."""
         qkv, o, lse, keep = self.take_saved()
         T = dy.shape[1]
         do, dqkv = self.proj.backward(dy), np.zeros_like(qkv)
         do_heads, o_heads = self._split(do, 1)[0], self._split(o, 1)[0]
-        heads = (self._split(qkv, 3), keep, o_heads, lse, do_heads, self._split(dqkv, 3))
-        over_heads(self._attend_backward, *heads, scratch=2 * min(T, QUERY_ROWS) * T)
+        arrays = (self._split(qkv, 3), keep, o_heads, lse, do_heads, self._split(dqkv, 3))
+        over_heads(self._attend_backward, *arrays, scratch=2 * min(T, QUERY_ROWS) * T)
         return self.qkv.backward(dqkv, x)
 
     def _attend_backward(
         self, qkv: Array, keep: Array | None, o: Array, lse: Array, do: Array, dqkv: Array
     ) -> None:
-        """Fills dqkv (3, ..., T, D), which is 0, for some heads; o and do are (..., T, D)."""
+        """Adds to dqkv (3, ..., T, D), which comes as zeros, for some heads; o, do (..., T, D)."""
         (q, k, v), (dq, dk, dv) = qkv, dqkv
         T, D = q.shape[-2:]
         delta = np.einsum("...td,...td->...t", do, o)[..., None]
@@ -197,7 +197,7 @@ class CausalSelfAttention(Layer):
             dP -= delta[rows]
             dP *= P
             dS = dP
-            dS /= math.sqrt(D)
+            dS /= math.sqrt(D)  # here already, once for dq and dk
             np.matmul(dS, k[keys], out=dq[rows])
             dk[keys] += dS.swapaxes(-1, -2) @ q[rows]
 
@@ -206,7 +206,7 @@ def _query_blocks(T: int, K: int) -> Iterator[tuple[Index, Index, Index]]:
     """Queries R at a time, all keys that they see, and both: the cells of (..., T, K)."""
     for start in range(0, T, QUERY_ROWS):
         stop = min(start + QUERY_ROWS, T)
-        seen = K - T + stop
+        seen = K - T + stop  # K - T are cached
         yield np.s_[..., start:stop, :], np.s_[..., :seen, :], np.s_[..., start:stop, :seen]
 
 

@@ -8,11 +8,11 @@ The protocol of every layer that computes (FeedForward, Block and GPT only chain
   shape.
 - Taking empties the slot, so activations are freed while the backward pass walks down the model,
   and backward without forward, or twice, is an error instead of a wrong number.
+- Arrays are saved without a copy: until backward, nobody may write into x or y. Nor does a layer
+  write into what it is given (attention's cache apart: it grows). In eval mode it saves nothing.
 - Some layers can make y again from what they saved (LayerNorm, GELU): `output()` does, before
-  backward. The layer that follows need not keep it, then: it is told `save_x=False` in forward, and
-  given x in backward.
-- A layer never writes into the arrays that it is given (attention's cache apart: it grows).
-  In eval mode it saves nothing.
+  backward. The next layer, whose x this y is, need not save it: its forward is told `save_x=False`,
+  and its backward is given x (in x's shape, or as rows).
 
 The letters of shapes (B, T, C, ...) are those of `numpygpt/__init__.py`.
 """
@@ -66,7 +66,7 @@ class Layer:
         return list(_find(vars(self), ""))
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
-        """(prefix, layer) of this one and all inside it; "blocks.0.norm1." + "gain" is a name."""
+        """(prefix, layer) of this one and all inside; a prefix is a path: "blocks.0.norm1."."""
         yield prefix, self
         for name, child in self.children():
             if isinstance(child, Layer):
@@ -100,7 +100,7 @@ class Layer:
         return self.train(False)
 
     def view(self: AnyLayer, training: bool = False) -> AnyLayer:
-        """The same parameters, in a mode and with saved slots of its own.
+        """A layer of the same parameters, with a mode and saved slots of its own.
 
         What generates or evaluates takes a view, and so disturbs nobody who uses the layer at the
         same time. All that is no parameter is copied: a dropout's generator, too, which then draws
@@ -112,14 +112,14 @@ class Layer:
         return view
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy has: neither what was saved for a backward pass, nor the same flat array."""
+        """What a copy gets: all but the flat array and what was saved for a backward pass."""
         return {name: x for name, x in vars(self).items() if name not in ("_saved", "_flat")}
 
     # -- memory and values ----------------------------------------------------------------------
 
     @property
     def flat(self) -> FlatParameters:
-        """All parameters in one array, gathered there if they are not; see its `grad`, too."""
+        """All parameters in one array: made, and their values moved there, if they are not yet."""
         parameters = dict(self.named_parameters())
         dtypes = {p.data.dtype: name for name, p in parameters.items()}
         if len(dtypes) > 1:
@@ -150,7 +150,7 @@ class Layer:
                 rng.standard_normal(out=p.data, dtype=p.data.dtype.type)  # no second copy
                 p.data *= p.std
                 p.data += p.mean
-            else:
+            else:  # complex, which the generator does not draw
                 p.data[...] = p.mean + p.std * rng.standard_normal(p.shape)
         return self
 

@@ -10,12 +10,11 @@ block only adds to it. It is called the residual stream.
 
 Backward
 --------
-A sum passes its derivative to both sides. Write J1 and J2 for the Jacobians of the two branches:
-J[i,j] is how much number i of what the branch adds moves with number j of what goes in. What
-J^T dy is, the branches' own backward passes say, without ever making J:
+A sum passes its derivative to both sides. The branches' own backward passes, last layer first, take
+it on to what went into them:
 
-    dx1 = dy  + J2^T dy
-    dx  = dx1 + J1^T dx1                                all (B, T, C)
+    dx1 = dy  + (branch 2).backward(dy)
+    dx  = dx1 + (branch 1).backward(dx1)                all (B, T, C)
 
 The lone dy and dx1 are why deep models train: whatever the branches do, the gradient arrives.
 

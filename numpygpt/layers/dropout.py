@@ -11,7 +11,7 @@ keep is a constant of the forward pass, so
 
     dx   = dy keep / (1 - p)        every array has x's shape
 
-In eval mode, and for p = 0, y is x itself and nothing is drawn.
+In eval mode, and for p = 0, y is x itself, dx is dy, and nothing is drawn.
 
 Saved: keep, one byte per number. (Attention, which saves it among its own arrays, calls
 `draw_keep` and `apply` itself.)

@@ -13,9 +13,8 @@ W[v] was read by every n with ids[n] = v, and each read passes its dy on unchang
     dW[v] = sum over {n : ids[n] = v} of dy[n]          (V, C)
 
 A token that comes twice must be counted twice. The obvious `grad[ids] += dy` keeps only one of the
-repeats (NumPy reads, adds and writes whole arrays), so the rows are added one after the other: a
-microsecond each, and in all less than sorting the ids would cost. Ids have no derivative: backward
-returns nothing.
+repeats (NumPy reads, adds and writes whole arrays), so the rows are added one after the other, a
+microsecond each. Ids have no derivative: backward returns nothing.
 
 Saved: the ids.
 

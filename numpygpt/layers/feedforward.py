@@ -32,7 +32,7 @@ class FeedForward(Layer):
     Parameters
     ----------
     config : GPTConfig
-        Its n_embd is C; its init_std is how W_1 starts, its proj_std how W_2 does.
+        Its n_embd is C; its init_std is how W_1 (`fc`) starts, its proj_std how W_2 (`proj`) does.
     """
 
     def __init__(self, config: GPTConfig) -> None:

@@ -20,13 +20,13 @@ the probability given to a token, less what it should have been. Then, as in Lin
     dW = dz^T x             (V, N) (N, C) -> (V, C)
     dx = dz W               (N, V) (V, C) -> (N, C)
 
-`loss` does all of this at once for a few hundred rows at a time, while their logits are in memory:
-the whole (N, V) array of a large batch, the largest of a model, never exists, and backward needs no
-logits again. Because the loss is the last step, its own derivative is 1 and nothing else is needed.
-(A `weight` multiplies the loss, and so dz.)
+`loss` does all of this for ROWS rows at a time, while their logits are in memory: the whole (N, V)
+array of a large batch, the largest of a model, never exists, and backward needs no logits again.
+Because the loss is the last step, its own derivative is 1 and nothing else is needed. (A `weight`
+multiplies the loss, and so dz.)
 
 Saved: by `loss`, dx and dW; by `forward`, x. dW, as large as the embedding, is computed in the room
-of W's gradient (see Parameter.room): only a second batch before `zero_grad` needs memory for it.
+of W's gradient (Parameter.take_room): only a second batch before `zero_grad` needs memory for it.
 
 Cost: 2 N V C flops forward, 4 N V C backward: three tenths of GPT-2 small's work.
 
@@ -84,10 +84,10 @@ class Head(Layer):
             raise ValueError("Head.backward: expected dlogits after forward, and none after loss")
         if dz is not None:
             self._check_dlogits(dz, x)
-        self.take_saved()
+        self.take_saved()  # after the checks: a wrong call loses nothing
         if dz is None:
             self.W.add_grad(dW, in_room=True)
-            return np.asarray(dx)
+            return cast(Array, dx)
         dz_rows = dz.reshape(-1, V)
         self.W.add_product(dz_rows.T, x.reshape(-1, C))
         return (dz_rows @ self.W.data).reshape(x.shape)
@@ -110,12 +110,12 @@ class Head(Layer):
             np.exp(z, out=z)
             total = z.sum(-1, keepdims=True)
             losses += np.log(total[:, 0])
-            z *= weight / (N * total)
-            z[n, ids] -= weight / N
+            z *= weight / (N * total)  # p weight / N
+            z[n, ids] -= weight / N  # dz
 
         losses = np.empty(N, x.dtype)
         dx: Any = np.empty(x.shape, x.dtype) if self.training else None
-        dW: Any = self.W.room() if self.training else None
+        dW: Any = self.W.take_room() if self.training else None
         logits = np.empty((min(ROWS, N), V), x.dtype)
         for start in range(0, N, ROWS):
             part = slice(start, min(start + ROWS, N))

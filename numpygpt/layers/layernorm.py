@@ -9,8 +9,8 @@ Forward, for one token's row x of C numbers
 
 Backward
 --------
-Write g = dy gain for the derivative by x_hat. x_hat[j] depends on x[i] in three ways: directly,
-through the mean, and through rstd:
+Write g = dy gain, (N, C), for the derivative by x_hat. x_hat[j] depends on x[i] in three ways:
+directly, through the mean, and through rstd:
 
     d x_hat[j] / d x[i] = rstd ( [i = j]  -  1/C  -  x_hat[i] x_hat[j] / C )
 
@@ -92,8 +92,8 @@ class LayerNorm(Layer):
         gain = self.gain.data
 
         def differentiate(dy: Array, x_hat: Array, rstd: Array, dx: Array, dgains: Array) -> None:
-            np.multiply(dy, x_hat, out=dgains)
-            g = np.multiply(dy, gain, out=dx)
+            np.multiply(dy, x_hat, out=dgains)  # each row's share of dgain
+            g = np.multiply(dy, gain, out=dx)  # g lies where dx will
             mean_g = np.einsum("nc->n", g)[:, None] / C
             mean_g_x_hat = np.einsum("nc,nc->n", g, x_hat)[:, None] / C
             dx -= mean_g

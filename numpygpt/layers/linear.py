@@ -4,8 +4,8 @@ Forward
 -------
     y = x W + b             x (N, I), W (I, O), b (O,), y (N, O)
 
-N counts the rows: all leading axes of x (batch, time) are flattened into one, because BLAS is ten
-times faster at one tall product than at a stack of small ones.
+N counts the rows: all leading axes of x (batch, time) are flattened into one, because BLAS is
+faster at one tall product than at a stack of small ones.
 
 Backward
 --------
@@ -16,8 +16,8 @@ of every row n, and x[n,i] through y[n,o] of every output o, so
     db[o]   = sum_n dy[n,o]             db = 1^T dy      (N,) (N, O)   -> (O,)
     dx[n,i] = sum_o dy[n,o] W[i,o]      dx = dy W^T      (N, O) (O, I) -> (N, I)
 
-Saved: x, for dW. A caller that can make x again at once, because it is the `output` of a layer that
-saves enough for it (LayerNorm, GELU), says `save_x=False` and hands x to backward.
+Saved: x, for dW. A caller that gets x again from `output` (of a LayerNorm or GELU) says
+`save_x=False`, and hands x to backward.
 
 Cost: 2 N I O flops forward and 4 N I O backward: most of the work of a GPT is in these lines.
 
@@ -54,12 +54,12 @@ class Linear(Layer):
         y = x.reshape(-1, I) @ self.W.data
         if self.b is not None:
             b = self.b.data
-            over_rows(lambda y: np.add(y, b, out=y), y)
+            over_rows(lambda rows: np.add(rows, b, out=rows), y)
         self.save(x if save_x else None)
         return y.reshape(*x.shape[:-1], O)
 
     def backward(self, dy: Array, x: Array | None = None) -> Array:
-        """(..., O) -> (..., I); adds to the gradients of W and b. x: after `save_x=False`."""
+        """(..., O) -> (..., I); adds to W's and b's gradients. x: needed after `save_x=False`."""
         (saved,) = self.take_saved()
         x = saved if x is None else x
         if x is None:

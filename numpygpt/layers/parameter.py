@@ -1,15 +1,15 @@
 """Parameters: what is learned, and the one array that all of a model's parameters lie in.
 
 A `Parameter` is declared by its shape and how it starts; `initialize` gives it its values, `data`.
-Backward passes add to its gradient, `grad`. They may compute it in `room`, the memory that the last
-one had: the first after `zero_grad` then stays there, instead of being added to zeros, which saves
-two passes over memory.
+Backward passes add to its gradient, `grad`. They may compute what they add in `take_room()`, the
+memory of the gradient that `zero_grad` forgot: the first since then becomes `grad` where it lies,
+instead of being added to zeros, which saves two passes over memory.
 
 What treats all numbers of a model alike (AdamW, clipping, saving) wants them in ONE array, and
-their gradients in another, so that each is one loop: `model.flat.data` and `model.flat.grad`. Every
-`p.data` is a view into the first, and every `p.grad` into the second, unless one was made apart: a
-new head, a block that was initialised by itself. Asking for `model.flat` gathers all values again,
-asking for `flat.grad` all gradients.
+their gradients in another, so that each is one loop: `model.flat.data` and `model.flat.grad`.
+Asking for `model.flat` moves all values into the first, unless they lie there; asking for
+`flat.grad` does so with gradients. From then on `p.data` and `p.grad` are views into these two, and
+arrays that were taken from them before are out of date.
 """
 
 import math
@@ -28,7 +28,7 @@ class Parameter:
     Parameters
     ----------
     *shape : int
-        Its shape. Matrices are (in, out), but for embeddings and heads, which are (V, C).
+        Its shape. Matrices are (in, out), but for embeddings and heads, which are (rows, C).
     mean, std : float
         Its first values are drawn from N(mean, std^2).
     """
@@ -44,10 +44,10 @@ class Parameter:
         self._grad: Array | None = None  # None: nothing was added since zero_grad
         self._room: Array | None = None  # memory of a gradient, which nobody uses
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # to a type checker, every name would exist
 
-        def __getattr__(self, name):  # called only for what is not there
-            if name not in ("data", "grad"):  # grad, too, needs data's shape and dtype
+        def __getattr__(self, name):  # called for what is not there, or raised AttributeError
+            if name not in ("data", "grad"):  # the property grad raises it where data is not
                 raise AttributeError(f"Parameter has no {name}; its array is its data")
             remedy = "call initialize() on the layer or model that it belongs to"
             raise AttributeError(f"Parameter of shape {self.shape} has no values yet: {remedy}")
@@ -56,27 +56,27 @@ class Parameter:
     def grad(self) -> Array:
         """The derivative of the loss by `data`, of its shape, summed since `zero_grad`."""
         if self._grad is None:
-            self._grad = self.room()
+            self._grad = self.take_room()
             self._grad[...] = 0
         return self._grad
 
     @grad.setter
     def grad(self, grad: Array) -> None:
-        if grad is not self._grad:  # after `p.grad += dW` it is
+        if grad is not self._grad:  # it is after `p.grad += dW`, which has added already
             self.grad[...] = grad
 
     def zero_grad(self) -> None:
-        """Forget the gradient; its memory is room for the next one."""
+        """Forget the gradient. The next one is computed in its memory: copy what you keep."""
         if self._grad is not None:
             self._room, self._grad = self._grad, None
 
-    def room(self) -> Array:
+    def take_room(self) -> Array:
         """Memory for a gradient, with anything in it; from now on the caller's alone."""
         room, self._room = self._room, None
         return np.empty_like(self.data) if room is None else room
 
     def add_grad(self, grad: Array, in_room: bool = False) -> None:
-        """Add to the gradient. One that was computed in `room()` is kept there, not copied."""
+        """Add to the gradient. The first, if computed in the room, becomes it; others are added."""
         if grad.shape != self.shape:
             raise ValueError(f"Parameter: expected dW of shape {self.shape}, got {grad.shape}")
         if in_room and self._grad is None:
@@ -86,7 +86,7 @@ class Parameter:
 
     def add_product(self, a: Array, b: Array) -> None:
         """Add `a @ b` to the gradient."""
-        self.add_grad(np.matmul(a, b, out=self.room()), in_room=True)
+        self.add_grad(np.matmul(a, b, out=self.take_room()), in_room=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_room": None}  # a copy makes its own when it needs it
@@ -95,8 +95,8 @@ class Parameter:
 class FlatParameters:
     """The memory of many parameters: one array for values, one (made when needed) for gradients.
 
-    Matrices (and embeddings) come first, then the vectors: `flat.data[: flat.n_matrix]` is what
-    weight decay applies to.
+    Matrices (and embeddings) come first, then the vectors: weight decay applies to the first
+    `n_matrix` numbers of `data`.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class FlatParameters:
     """
 
     def __init__(self, parameters: dict[str, Parameter], dtype: npt.DTypeLike) -> None:
-        dtype = np.dtype(dtype).newbyteorder("=")
+        dtype = np.dtype(dtype).newbyteorder("=")  # this machine's
         if dtype.name not in DTYPES:
             raise TypeError(f"expected parameters of {', '.join(DTYPES)}, got {dtype}")
         matrices = {name: p for name, p in parameters.items() if len(p.shape) >= 2}

@@ -13,8 +13,8 @@ def _attend(
         E = np.exp(S, out=S)
         total = np.einsum("...s->...", E)[..., None]
         lse[rows] = top + np.log(total)
-        A = E if keep is None else self.dropout.apply(E, keep[cells])
-        np.matmul(A, v[keys], out=o[rows])
+        Em = E if keep is None else self.dropout.apply(E, keep[cells])
+        np.matmul(Em, v[keys], out=o[rows])
         o[rows] /= total
 
 def _attend_backward(

@@ -20,7 +20,7 @@ def backward(self, dz: Array | None = None) -> Array:
     self.take_saved()
     if dz is None:
         self.W.add_grad(dW, in_room=True)
-        return np.asarray(dx)
+        return cast(Array, dx)
     dz_rows = dz.reshape(-1, V)
     self.W.add_product(dz_rows.T, x.reshape(-1, C))
     return (dz_rows @ self.W.data).reshape(x.shape)
@@ -43,7 +43,7 @@ def loss(self, x: Array, targets: Array, weight: float = 1.0) -> float:
 
     losses = np.empty(N, x.dtype)
     dx: Any = np.empty(x.shape, x.dtype) if self.training else None
-    dW: Any = self.W.room() if self.training else None
+    dW: Any = self.W.take_room() if self.training else None
     logits = np.empty((min(ROWS, N), V), x.dtype)
     for start in range(0, N, ROWS):
         part = slice(start, min(start + ROWS, N))

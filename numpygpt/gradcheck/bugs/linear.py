@@ -48,7 +48,7 @@ BUGS = (
         "Linear",
         "dW added to leftovers",
         DW,
-        "self.W._grad = self.W.room() if self.W._grad is None else self.W._grad; " + DW,
+        "self.W._grad = self.W.take_room() if self.W._grad is None else self.W._grad; " + DW,
         "W",
         "Memory for a gradient (np.empty, room) holds anything: the first pass must set it, not "
         "add to it.",
