@@ -89,9 +89,9 @@ class GPTConfig:
 
     @property
     def proj_std(self) -> float:
-        """What the last matrix of each branch starts with: init_std / sqrt(2 L).
+        """What attention's and feed-forward's last matrices start with: init_std / sqrt(2 L).
 
-        Each of a GPT's 2 L branches adds to the residual stream: together no more than one would.
+        A GPT adds up the outputs of 2 L such matrices: together no more than one's would be.
         """
         return self.init_std / math.sqrt(2 * self.n_layer)
 

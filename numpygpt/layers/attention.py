@@ -182,7 +182,7 @@ class CausalSelfAttention(Layer):
     def _attend_backward(
         self, qkv: Array, keep: Array | None, o: Array, lse: Array, do: Array, dqkv: Array
     ) -> None:
-        """Adds to dqkv (3, ..., T, D), which comes as zeros, for some heads; o, do (..., T, D)."""
+        """Fills dqkv (3, ..., T, D), which comes as zeros, for some heads; o, do (..., T, D)."""
         (q, k, v), (dq, dk, dv) = qkv, dqkv
         T, D = q.shape[-2:]
         delta = np.einsum("...td,...td->...t", do, o)[..., None]

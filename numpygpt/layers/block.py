@@ -18,8 +18,8 @@ it on to what went into them:
 
 The lone dy and dx1 are why deep models train: whatever the branches do, the gradient arrives.
 
-Saved: nothing here. The sums need nothing, and what a norm gives to a branch the branch need not
-save: the norm makes it again for the backward pass (before its own, which empties its slot).
+Saved: nothing here. The sums need nothing, and what a norm hands on the next layer need not save:
+the norm makes it again for the backward pass (before its own, which empties its slot).
 
 Cost: 24 B T C^2 flops forward, and attention's 4 B T^2 C; backward 48 B T C^2 and 10 B T^2 C.
 

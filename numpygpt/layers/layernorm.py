@@ -9,8 +9,8 @@ Forward, for one token's row x of C numbers
 
 Backward
 --------
-Write g = dy gain, (N, C), for the derivative by x_hat. x_hat[j] depends on x[i] in three ways:
-directly, through the mean, and through rstd:
+Write g = dy gain, (N, C), for the derivative by x_hat. x_hat[j] depends on x[i] directly (where
+i = j: [i = j] is 1 there, else 0), through the mean, and through rstd:
 
     d x_hat[j] / d x[i] = rstd ( [i = j]  -  1/C  -  x_hat[i] x_hat[j] / C )
 

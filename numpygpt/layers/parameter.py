@@ -62,7 +62,7 @@ class Parameter:
 
     @grad.setter
     def grad(self, grad: Array) -> None:
-        if grad is not self._grad:  # it is after `p.grad += dW`, which has added already
+        if grad is not self._grad:  # after `p.grad += dW` it is: already added
             self.grad[...] = grad
 
     def zero_grad(self) -> None:
@@ -134,7 +134,7 @@ class FlatParameters:
         return self.parameters == named and all(p.data.base is self.data for p in named.values())
 
     def make_room(self) -> None:
-        """Have the gradients that are to come computed where `grad` wants them."""
+        """For AdamW: gradients to come are computed where `grad` wants them."""
         self._grad = np.empty_like(self.data)
         for name, part in self.split(self._grad).items():
             self.parameters[name]._room = part
