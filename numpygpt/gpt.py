@@ -47,7 +47,7 @@ class GPT(Layer):
         Its shape.
     rng : int, numpy.random.Generator or None
         Draws the first values (as GPT-2's: normal, of standard deviation init_std; the last matrix
-        of each branch init_std / sqrt(2 L); biases 0, gains 1) and then dropout's masks. With None,
+        of each branch `config.proj_std`; biases 0, gains 1) and then dropout's masks. With None,
         no memory is taken: the shapes are there, and a caller who has the values calls `allocate`
         and fills them in.
     dtype : numpy dtype
