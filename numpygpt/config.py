@@ -20,7 +20,7 @@ SMALL: dict[str, Any] = {
     "n_layer": 2,
     "init_std": 0.06,
     "sinusoidal_positions": True,
-    "zero_init_residual": True,
+    "zero_init_attention": True,
 }
 
 
@@ -52,9 +52,9 @@ class GPTConfig:
         from layer to layer.
     sinusoidal_positions : bool
         Whether the position embedding starts as sines and cosines, not at random.
-    zero_init_residual : bool
-        Whether the last matrix of each branch starts as 0: a new model's blocks then change
-        nothing, and each learns to add what is useful to the embeddings as they are.
+    zero_init_attention : bool
+        Whether attention's output matrices start as 0: what a new model's heads look at then
+        disturbs nobody, and what these matrices learn first is to copy it.
     """
 
     vocab_size: int = 50257
@@ -67,7 +67,7 @@ class GPTConfig:
     tie_weights: bool = True
     init_std: float = 0.02
     sinusoidal_positions: bool = False
-    zero_init_residual: bool = False
+    zero_init_attention: bool = False
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -86,7 +86,7 @@ class GPTConfig:
             raise ValueError(f"GPTConfig: expected 0 <= dropout < 1, got {self.dropout!r}")
         if not (isinstance(self.init_std, float | int) and 0 <= self.init_std < math.inf):
             raise ValueError(f"GPTConfig: expected init_std at least 0, got {self.init_std!r}")
-        for name in ("qkv_bias", "tie_weights", "sinusoidal_positions", "zero_init_residual"):
+        for name in ("qkv_bias", "tie_weights", "sinusoidal_positions", "zero_init_attention"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(
                     f"GPTConfig: expected {name} True or False, got {getattr(self, name)!r}"
@@ -94,11 +94,11 @@ class GPTConfig:
 
     @property
     def proj_std(self) -> float:
-        """What attention's and feed-forward's last matrices start with: init_std / sqrt(2 L), or 0.
+        """What attention's and feed-forward's last matrices start with: init_std / sqrt(2 L).
 
         A GPT adds up the outputs of 2 L such matrices: together no more than one's would be.
         """
-        return 0.0 if self.zero_init_residual else self.init_std / math.sqrt(2 * self.n_layer)
+        return self.init_std / math.sqrt(2 * self.n_layer)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GPTConfig":

@@ -46,10 +46,10 @@ class GPT(Layer):
     config : GPTConfig
         Its shape.
     rng : int, numpy.random.Generator or None
-        Draws the first values (as GPT-2's: normal, of standard deviation init_std; the last matrix
-        of each branch `config.proj_std`; biases 0, gains 1) and then dropout's masks. With None,
-        no memory is taken: the shapes are there, and a caller who has the values calls `allocate`
-        and fills them in.
+        Draws the first values (as GPT-2's, if the config says no other: normal, of standard
+        deviation init_std; the last matrix of each branch proj_std; biases 0, gains 1) and then
+        dropout's masks. With None, no memory is taken: the shapes are there, and a caller who has
+        the values calls `allocate` and fills them in.
     dtype : numpy dtype
         float32 to run; float64 and complex128 to check gradients.
     """

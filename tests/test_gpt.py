@@ -281,15 +281,17 @@ def test_first_values_are_gpt2s_own_or_larger(tied: bool, init: dict[str, Any]) 
         assert p.data.std() == pytest.approx(own, rel=6 / math.sqrt(2 * p.size)), name
 
 
-def test_zero_init_residual_starts_with_blocks_that_add_nothing_and_learn_to() -> None:
-    model = GPT(replace(CONFIG, zero_init_residual=True), 0, np.float64)
+def test_zero_init_attention_starts_with_heads_that_add_nothing_and_learn_to() -> None:
+    model = GPT(replace(CONFIG, zero_init_attention=True), 0, np.float64)
     ids, targets = data()
     x = model.token_embedding.W.data[ids] + model.position_embedding.W.data[: ids.shape[1]]
+    for block in model.blocks:
+        x = x + block.feedforward.forward(block.norm2.forward(x))
     np.testing.assert_array_equal(model.forward(ids), model.head.forward(model.norm.forward(x)))
     model.loss(ids, targets)
     model.backward()
-    for name, p in model.named_parameters():  # whatever stands before a matrix of zeros gets none
-        waits = ".attention.qkv." in name or ".feedforward.fc." in name or ".norm" in name
+    for name, p in model.named_parameters():  # what stands before a matrix of zeros gets none yet
+        waits = ".attention.qkv." in name or ".norm1." in name
         assert p.grad.any() != waits, name
 
 
@@ -492,7 +494,7 @@ def test_bad_targets() -> None:
         ({"qkv_bias": None}, "expected qkv_bias True or False, got None"),
         ({"init_std": math.nan}, "expected init_std at least 0, got nan"),
         ({"sinusoidal_positions": 1}, "expected sinusoidal_positions True or False, got 1"),
-        ({"zero_init_residual": 0}, "expected zero_init_residual True or False, got 0"),
+        ({"zero_init_attention": 0}, "expected zero_init_attention True or False, got 0"),
     ],
 )
 def test_bad_configs(fields: dict[str, Any], message: str) -> None:

@@ -531,7 +531,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "FRESH", 2)
     monkeypatch.setattr(report, "STORY_TOKENS", 5)
     shape = {"context_length": 32, "n_embd": 24, "n_head": 4, "n_layer": 1}
-    shape["zero_init_residual"] = True  # as the default model has it
+    shape["zero_init_attention"] = True  # as the default model has it
     monkeypatch.setattr(training, "SMALL", shape)
 
 

@@ -111,8 +111,8 @@ class CausalSelfAttention(Layer):
     config : GPTConfig
         Its n_embd and n_head are C and H. Its dropout is the probability with which an entry of P
         is dropped. Its qkv_bias says whether q, k and v have biases. (The derivative by k's bias
-        is 0: it adds one number to a whole row of S.) W_o starts with its proj_std, the others with
-        its init_std.
+        is 0: it adds one number to a whole row of S.) W_o starts with its proj_std, or as 0 with
+        its zero_init_attention; the others with its init_std.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -120,7 +120,7 @@ class CausalSelfAttention(Layer):
         self.n_head = config.n_head
         self.qkv = Linear(C, 3 * C, bias=config.qkv_bias, std=config.init_std)
         self.dropout = Dropout(config.dropout)
-        self.proj = Linear(C, C, std=config.proj_std)
+        self.proj = Linear(C, C, std=0.0 if config.zero_init_attention else config.proj_std)
 
     def _third(self, i: int) -> Array:
         C = self.proj.W.shape[0]

@@ -62,7 +62,7 @@ def options(steps: int, text: Text) -> TrainConfig:
 
 def same_gradient(config: GPTConfig, modules: Mapping[str, ModuleType]) -> str:
     """How near the whole gradient is to the package's own, in float64; an error if it is not."""
-    config = replace(config, zero_init_residual=False)  # zeros would let no gradient through
+    config = replace(config, zero_init_attention=False)  # zeros let no gradient through
     rng = np.random.default_rng(0)
     ids, targets = rng.integers(config.vocab_size, size=(2, 2, config.context_length))
     models = GPT(config, 0, np.float64), OwnGPT(config, modules, 0, np.float64)

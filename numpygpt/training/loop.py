@@ -72,7 +72,7 @@ class TrainConfig:
     learning_rate: float = 1e-2
     min_learning_rate: float = -1.0
     warmup: int = 80
-    weight_decay: float = 0.02
+    weight_decay: float = 0.1
     decay_all: bool = False
     beta1: float = 0.9
     beta2: float = 0.99
