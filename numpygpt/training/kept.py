@@ -1,8 +1,8 @@
 """`train --keep N`: earlier checkpoints of a run, to see how it came to know what it knows.
 
 Kept are N instants of a run of S steps, i = 0 .. N - 1, after step S (i / N)^2, rounded down, and
-the checkpoint itself is the instant i = N. Of 1,600 steps and N = 6: 0, 44, 177, 400, 711, 1111
-(and 1600). The first is of the model that knows nothing yet.
+the checkpoint itself is the instant i = N. Of 1,500 steps and N = 6: 0, 41, 166, 375, 666, 1041
+(and 1500). The first is of the model that knows nothing yet.
 
 Why squares. Most is learned first: the second of evenly spaced instants would show a model that
 knows its words already. With powers of two (1/2, 1/4, 1/8 of the run) half of the training, and all

@@ -66,7 +66,7 @@ class TrainConfig:
         Where windows of text begin: `documents` (for texts that have some) or `random` places.
     """
 
-    steps: int = 1600
+    steps: int = 1500
     batch_size: int = 16
     accumulate: int = 1
     learning_rate: float = 1e-2
