@@ -8,7 +8,7 @@ import numpy as np
 from numpygpt.inside.attention import KINDS
 from numpygpt.inside.check import Identity
 from numpygpt.inside.partners import Partners
-from numpygpt.inside.show.lines import percent, tokens, wrapped
+from numpygpt.inside.show.lines import tokens, wrapped
 from numpygpt.inside.show.looking import Look
 from numpygpt.inside.show.terminal import Screen
 from numpygpt.inside.show.told import (
@@ -20,6 +20,7 @@ from numpygpt.inside.show.told import (
     training,
 )
 from numpygpt.inside.words import token_text
+from numpygpt.text.printable import percent
 
 ABOUT = {
     "previous": "the token before",

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from numpygpt.inside.show.lines import ROWS, percent, tokens, wrapped
+from numpygpt.inside.show.lines import ROWS, tokens, wrapped
 from numpygpt.inside.show.looking import Look
 from numpygpt.inside.show.terminal import Screen
 from numpygpt.inside.words import token_text
+from numpygpt.text.printable import percent
 
 
 def lens(look: Look, screen: Screen) -> Iterator[str]:
