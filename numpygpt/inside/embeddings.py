@@ -30,6 +30,7 @@ sum s^2 of the squared distances from the mean, the "share". What is left out is
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +40,11 @@ from numpygpt.gpt import GPT
 from numpygpt.inside.traces import one_text, position_in
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 from numpygpt.layers.base import Array
+from numpygpt.layers.embedding import check_ids
 from numpygpt.text.tokenizer import encode_text
 
 TEXTS = 64  # through the blocks at a time
+Word = str | SupportsIndex  # or its token's id
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class EmbeddingMap:
 def neighbours(
     model: GPT,
     encoding: tiktoken.Encoding,
-    word: str,
+    word: Word,
     n: int = 10,
     among: npt.ArrayLike | None = None,
 ) -> Neighbours:
@@ -98,21 +101,39 @@ def neighbours(
 
     Parameters
     ----------
-    word : str
-        Any; one of several tokens has the mean of their vectors.
+    word : str or int
+        Any word (one of several tokens has the mean of their vectors), or a token's id.
     n : int
     among : (m,) or None
         The tokens to look among, such as those that the text has (`tokens_in`), and whose mean is
         taken off. None: the whole vocabulary.
     """
+    return neighbours_of(model, encoding, [word], n, among)[0]
+
+
+def neighbours_of(
+    model: GPT,
+    encoding: tiktoken.Encoding,
+    words: Sequence[Word],
+    n: int = 10,
+    among: npt.ArrayLike | None = None,
+) -> list[Neighbours]:
+    """The same for several words; what the vocabulary's vectors have in common is found once."""
     ids = np.arange(encoding.n_vocab) if among is None else np.unique(among)
-    W, own = model.token_embedding.W.data, word_ids(encoding, word)
-    vectors = W[ids]
-    centre = vectors.mean(0)
-    itself = np.flatnonzero(ids == own[0]).tolist() if len(own) == 1 else []
-    found, cosines, mean, deviation = _nearest(vectors - centre, W[own].mean(0) - centre, n, itself)
-    tokens, words = token_texts(encoding, own), token_texts(encoding, ids[found])
-    return Neighbours(word, tokens, words, ids[found], cosines, mean, deviation)
+    W = model.token_embedding.W.data
+    centre = W[ids].mean(0)
+    vectors = W[ids] - centre
+    directions, chance, result = unit(vectors), random_cosines(vectors), []
+    for word in words:
+        own = word_ids(encoding, word)
+        check_ids("neighbours", np.array(own), len(W))
+        itself = np.flatnonzero(ids == own[0]).tolist() if len(own) == 1 else []
+        best, cosines = _nearest(directions, W[own].mean(0) - centre, n, itself)
+        tokens = token_texts(encoding, own)
+        name = word if isinstance(word, str) else tokens[0]
+        near = ids[best]
+        result.append(Neighbours(name, tokens, token_texts(encoding, near), near, cosines, *chance))
+    return result
 
 
 def tokens_in(encoding: tiktoken.Encoding, text: str) -> Array:
@@ -125,7 +146,7 @@ def neighbours_in_context(
     encoding: tiktoken.Encoding,
     ids: npt.ArrayLike,
     at: int,
-    words: Sequence[str],
+    words: Sequence[Word],
     n: int = 10,
 ) -> list[Neighbours]:
     """The words nearest to the text's token `at`, in its place: before any block, and after each.
@@ -134,7 +155,7 @@ def neighbours_in_context(
     ----------
     ids : (T,)
         The text; only what comes before `at` matters, for no token sees a later one.
-    words : sequence of str
+    words : sequence of str or int
         To compare it with; each must be one token.
 
     Returns
@@ -150,9 +171,11 @@ def neighbours_in_context(
     candidates = np.array([*others, own])
     word, result = token_text(encoding, own), []
     for x in vectors_in_context(model, text, at, candidates):
-        found = _nearest(x - x.mean(0), x[-1] - x.mean(0), n, [len(others)])
-        texts = token_texts(encoding, candidates[found[0]])
-        result.append(Neighbours(word, [word], texts, candidates[found[0]], *found[1:]))
+        x = x - x.mean(0)
+        best, cosines = _nearest(unit(x), x[-1], n, [len(others)])
+        near = candidates[best]
+        texts = token_texts(encoding, near)
+        result.append(Neighbours(word, [word], texts, near, cosines, *random_cosines(x)))
     return result
 
 
@@ -206,16 +229,14 @@ def unit(vectors: Array) -> Array:
     return y
 
 
-def _nearest(
-    vectors: Array, one: Array, n: int, but: Sequence[int]
-) -> tuple[Array, Array, float, float]:
-    """Which n of the vectors are nearest to one, their cosines, and what chance would give."""
+def _nearest(directions: Array, one: Array, n: int, but: Sequence[int]) -> tuple[Array, Array]:
+    """Which n of the directions (each of length 1) are nearest to one's, and their cosines."""
     if n < 1:
         raise ValueError(f"expected at least 1 neighbour, got {n}")
-    cosines = unit(vectors) @ unit(one)
+    cosines = directions @ unit(one)
     cosines[list(but)] = -np.inf
-    best = np.argsort(-cosines, kind="stable")[: min(n, len(vectors) - len(but))]
-    return best, cosines[best], *random_cosines(vectors)
+    best = np.argsort(-cosines, kind="stable")[: min(n, len(directions) - len(but))]
+    return best, cosines[best]
 
 
 def _flattened(words: Sequence[str], vectors: Array) -> EmbeddingMap:
