@@ -309,7 +309,7 @@ def test_check_prints_the_identities_only(run: Run, monkeypatch: pytest.MonkeyPa
         (["--prompt", "a robin " * 40], r"1 to 64 tokens \(the context\), got \d+: shorten it"),
         (["--head", "2.0"], r"no head 2\.0 .*blocks are 0 to 1, heads 0 to 2"),
         (["--head", "0.3"], r"no head 0\.3"),
-        (["--head", "first"], r"expected block\.head, such as 1\.2, got 'first'"),
+        (["--head", "first"], r"--head: expected LAYER\.HEAD, such as 0\.3, got 'first'"),
         (["--word", " "], r"expected a word, got ' '"),
         (["--out", "nowhere/page.html"], r"nowhere is no folder to write into"),
         (["--json", "nowhere/x.json"], r"nowhere is no folder to write into"),
