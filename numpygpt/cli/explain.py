@@ -12,6 +12,7 @@ not the most probable one; behind the three dots is what all others have togethe
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from itertools import tee
 
 import tiktoken
 
@@ -34,19 +35,13 @@ def print_explained(
 ) -> None:
     """Print the first sequence's tokens as they come, then its text; then the others."""
     columns = max(30, shutil.get_terminal_size().columns) - 1  # writing in the last may move on
-    done: list[Drawn] = []
-
-    def first() -> Iterator[Drawn]:
-        for step in steps:
-            done.append(step)
-            yield step
-
     print(textwrap.fill(what_p_is, columns))
     for row in range(samples):
+        own, steps = tee(steps)  # the first row's come as they are drawn, and are kept for others
         if row:
             print("---")
         print(_line("  drawn", "p", "it could have been", columns)[:columns])
-        tokens = _print_lines(done if row else first(), row, encoding, columns)
+        tokens = _print_lines(own, row, encoding, columns)
         text = encoding.decode([i for i in tokens if i != encoding.eot_token], errors="replace")
         print(show(f"\n{prompt}{text}"), flush=True)
 

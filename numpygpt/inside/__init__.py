@@ -32,12 +32,7 @@ from numpygpt.inside.embeddings import (
     neighbours_in_context,
     tokens_in,
 )
-from numpygpt.inside.gradients import (
-    Gradients,
-    Integrated,
-    input_gradients,
-    integrated_gradients,
-)
+from numpygpt.inside.gradients import Gradients, Integrated, input_gradients, integrated_gradients
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, Reading, predictions
 from numpygpt.inside.partners import Partners, part_finders
