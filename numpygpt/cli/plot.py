@@ -5,8 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-import tiktoken
-
+from numpygpt.inside import story_kinds
 from numpygpt.plot import draw_attention, draw_embeddings, draw_losses
 from numpygpt.plot.embeddings import common_words
 from numpygpt.plot.picture import format_of
@@ -47,18 +46,11 @@ def _embeddings(source: str | Path, words: str, out: str) -> None:
     model, encoding = load_with_tokenizer(source)
     groups = {"": [word for word in re.split(r"[,\s]+", words) if word]}
     if not words:
-        groups = _own_words(source, encoding)
+        _, _, stories = as_trained(source)
+        groups = story_kinds() if stories else {"": common_words(encoding)}
     elif len(groups[""]) < 3:
         raise ValueError(
             "--embeddings: expected at least three words, such as robin,sparrow,wing, got "
             f"{words!r} (a run's folder comes before this option)"
         )
     draw_embeddings(model, encoding, groups, out, f"Embeddings of {source}")
-
-
-def _own_words(source: str | Path, encoding: tiktoken.Encoding) -> dict[str, list[str]]:
-    """By their kinds, if it learned the built-in stories; else the most common ones."""
-    from numpygpt.inside import story_kinds
-
-    _, _, stories = as_trained(source)
-    return story_kinds() if stories else {"": common_words(encoding)}

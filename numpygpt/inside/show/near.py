@@ -11,14 +11,13 @@ import tiktoken
 
 from numpygpt.gpt import GPT
 from numpygpt.inside.embeddings import (
-    EmbeddingMap,
     Neighbours,
-    embedding_map,
     neighbours,
     neighbours_in_context,
     neighbours_of,
 )
 from numpygpt.inside.kinds import Grouping, grouping, single_tokens, story_kinds, story_tokens
+from numpygpt.inside.maps import EmbeddingMap, embedding_map
 from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.words import word_ids
 from numpygpt.layers.base import Array
