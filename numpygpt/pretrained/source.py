@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from numpygpt.config import GPTConfig
 from numpygpt.files.checkpoint import open_checkpoint
@@ -52,5 +52,5 @@ def changed(
             f"expected context_length at most {config.context_length}, the model's own, got "
             f"{context_length}"
         )
-    given = {"context_length": context_length, "dropout": dropout}
+    given: dict[str, Any] = {"context_length": context_length, "dropout": dropout}
     return replace(config, **{name: x for name, x in given.items() if x is not None})
