@@ -237,7 +237,9 @@ class GPT(Layer):
         from numpygpt.pretrained import save_pretrained
 
         self.expect_as_configured()
-        save_pretrained(self, folder, dtype, encoding)
+        dtype = dtype or str(self.flat.data.dtype)
+        arrays = {name: p.data for name, p in self.named_parameters()}
+        save_pretrained(self.config, arrays, folder, dtype, encoding)
 
 
 def batch_of_ids(name: str, ids: npt.ArrayLike) -> Array:

@@ -26,7 +26,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from numpygpt import GPT, AdamW, GPTConfig
-from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError
+from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.files.whole import CheckpointError
 from numpygpt.text.encoding_json import encoding_from_json, encoding_to_json
 from numpygpt.text.tokenizer import byte_encoding, encode_text
 from numpygpt.training.saved import SavedRun, load_run, resume_run, save_run

@@ -9,6 +9,7 @@ import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,8 +19,8 @@ from long_hostile import archive_of, equal_runs, flipped, known_tokenizer, membe
 
 from numpygpt import GPT, AdamW, GPTConfig
 from numpygpt.files import archive
-from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, config_from
-from numpygpt.files.whole import remove_parts, write_whole
+from numpygpt.files.checkpoint import CHECKPOINT, config_from
+from numpygpt.files.whole import CheckpointError, remove_parts, write_whole
 from numpygpt.layers import Head, Parameter
 from numpygpt.pretrained import load_tokenizer
 from numpygpt.text.tokenizer import byte_encoding
@@ -379,7 +380,7 @@ def test_a_file_system_that_cannot_flush(
     save_run(tmp_path, model, byte_encoding(), {})
     np.testing.assert_array_equal(load_run(tmp_path).model.flat.data, model.flat.data)
     new = folders.new_folder(tmp_path / "runs" / "1")
-    with new as folder, metrics.Metrics(folder, 0) as rows:
+    with new as folder, closing(metrics.Metrics(folder, 0)) as rows:
         rows.flush()
 
 

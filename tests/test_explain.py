@@ -11,7 +11,8 @@ import pytest
 from numpygpt import GPT, GPTConfig, explain, generate
 from numpygpt.alternatives import Drawn
 from numpygpt.cli import main
-from numpygpt.cli.explain import explained, percent, width, written
+from numpygpt.cli.explain import explained, written
+from numpygpt.text.printable import columns_of, percent
 from numpygpt.text.tokenizer import END_OF_TEXT, byte_encoding
 from numpygpt.training.saved import save_run
 
@@ -145,7 +146,7 @@ def test_a_line_fits_and_its_parts_sum_to_1(columns: int) -> None:
             BYTES,
             columns,
         )
-        assert width(line) <= columns and line.isprintable()
+        assert columns_of(line) <= columns and line.isprintable()
         assert line.startswith("  " if p[own] == p.max() else "* ")
         shares = [float(x) for x in re.findall(r"(?<![<>\d.])(\d+\.\d)%", line)]
         if columns >= 60 and "<" not in line.replace("<|", "") and ">" not in line:
@@ -161,7 +162,7 @@ def test_probabilities_are_not_rounded_to_certainty() -> None:
 def test_a_token_shows_all_that_it_is() -> None:
     assert written(BYTES, 0) == "'\\x00'" and written(BYTES, ord("'")) == '"\'"'
     assert written(BYTES, 0x9B) == "b'\\x9b'" and written(BYTES, 256) == END_OF_TEXT
-    assert width("a\u0301日") == 3
+    assert columns_of("a\u0301日") == 3
 
 
 # -- the command ----------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def test_the_table_spells_the_text(run: Run, samples: int, columns: int) -> None
         assert part.endswith("\n\n" + text)
         table = part.removesuffix(text)
         assert ("Où".encode() + tokens_of(table)).decode(errors="replace") == text
-        assert all(width(line) < max(columns, 30) and line.isprintable() for line in
+        assert all(columns_of(line) < max(columns, 30) and line.isprintable() for line in
                    table.splitlines())  # fmt: skip
     assert ("it could have been" in out) == (columns >= 40)
 

@@ -124,6 +124,20 @@ def test_neighbours_among_some_tokens_are_centred_on_these() -> None:
         neighbours(model, ENCODING, "robin", n=0)
 
 
+def test_a_token_s_id_stands_for_its_word() -> None:
+    model = make(padding=2)
+    by_word = neighbours(model, ENCODING, "robin", n=4)
+    for token in (256, np.int64(256)):
+        near = neighbours(model, ENCODING, token, n=4)
+        assert (near.word, near.tokens, near.words) == (" robin", [" robin"], by_word.words)
+        np.testing.assert_array_equal(near.cosines, by_word.cosines)
+    padded = neighbours(model, ENCODING, V + 1, n=V)
+    assert padded.word == f"<{V + 1}>" and len(padded.words) == V
+    for token in (-1, V + 2):
+        with pytest.raises(IndexError, match=f"expected ids from 0 to {V + 1}, got {token}"):
+            neighbours(model, ENCODING, token)
+
+
 def test_what_two_random_vectors_would_give() -> None:
     vectors = np.random.default_rng(1).standard_normal((9, 4)) + 0.7
     pairs = [cosine(a, b) for a, b in combinations(vectors, 2)]

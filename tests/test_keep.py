@@ -11,7 +11,8 @@ import pytest
 from numpygpt import GPT
 from numpygpt.cli import main
 from numpygpt.files.archive import write_archive
-from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, open_checkpoint
+from numpygpt.files.checkpoint import CHECKPOINT, open_checkpoint
+from numpygpt.files.whole import CheckpointError
 from numpygpt.pretrained import load_tokenizer
 from numpygpt.training.folder import kept_checkpoints
 from numpygpt.training.kept import steps_to_keep

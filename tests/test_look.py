@@ -19,7 +19,8 @@ from numpygpt.inside.embeddings import neighbours
 from numpygpt.inside.show import as_json, command
 from numpygpt.inside.show.looking import Look, look
 from numpygpt.inside.show.page import escaped, page
-from numpygpt.inside.show.terminal import Screen, columns
+from numpygpt.inside.show.terminal import Screen
+from numpygpt.text.printable import columns_of
 from numpygpt.text.tokenizer import encode_text
 
 Run = Callable[..., tuple[int, str, str]]
@@ -220,7 +221,7 @@ def test_a_notebook_shows_the_page(seen: Look) -> None:
 @pytest.mark.parametrize("plain", [False, True])
 def test_no_line_is_too_wide(seen: Look, width: int, plain: bool) -> None:
     text = seen.text(width, plain)
-    assert max(map(columns, text.splitlines())) <= width
+    assert max(map(columns_of, text.splitlines())) <= width
     assert text.isascii() == plain
     for question in ("What comes next?", "Which words lie near", "Where does each head look?"):
         assert question in text
@@ -249,7 +250,7 @@ def test_bars_and_heat() -> None:
 
 def test_texts_are_measured_in_columns() -> None:
     screen = Screen(80)
-    assert columns("a日é") == 4 and columns("e\u0301") == 1
+    assert columns_of("a日é") == 4 and columns_of("e\u0301") == 1
     assert screen.fit("日本語", 4) == "日… " and screen.fit("ab", 4, right=True) == "  ab"
     assert screen.token("  a\n") == "··a⏎" and Screen(80, True).token(" a\n") == "_a\\n"
 
@@ -308,7 +309,7 @@ def test_check_prints_the_identities_only(run: Run, monkeypatch: pytest.MonkeyPa
         (["--prompt", "a robin " * 40], r"1 to 64 tokens \(the context\), got \d+: shorten it"),
         (["--head", "2.0"], r"no head 2\.0 .*blocks are 0 to 1, heads 0 to 2"),
         (["--head", "0.3"], r"no head 0\.3"),
-        (["--head", "first"], r"expected block\.head, such as 1\.2, got 'first'"),
+        (["--head", "first"], r"--head: expected LAYER\.HEAD, such as 0\.3, got 'first'"),
         (["--word", " "], r"expected a word, got ' '"),
         (["--out", "nowhere/page.html"], r"nowhere is no folder to write into"),
         (["--json", "nowhere/x.json"], r"nowhere is no folder to write into"),

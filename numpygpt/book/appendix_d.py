@@ -13,8 +13,6 @@ clipped once warm-up is over      clipped from the first step
 ================================  ================================================================
 """
 
-from __future__ import annotations
-
 from numpygpt.training.schedule import warmup_cosine
 
 

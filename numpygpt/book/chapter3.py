@@ -18,8 +18,6 @@ Shapes: x (..., T, C) with any leading axes, T tokens, C numbers in, H heads, D 
 Everything is float32, drawn from ``TorchRandom`` in the book's order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
@@ -125,14 +123,12 @@ class SideBySideHeads:
 class MultiHeadAttention(CausalAttention):
     """Section 3.6.2: all heads in one product, then a Linear layer that mixes what they found."""
 
-    def __init__(
-        self, rng: TorchRandom, n_in: int, n_out: int, n_head: int, p_drop: float = 0.0
-    ) -> None:
+    def __init__(self, rng: TorchRandom, n_in: int, n_out: int, n_head: int) -> None:
         if n_out % n_head:
             raise ValueError(
                 f"MultiHeadAttention: n_out must be a multiple of n_head, got {n_out} and {n_head}"
             )
-        super().__init__(rng, n_in, n_out, p_drop)
+        super().__init__(rng, n_in, n_out)
         self.n_head = n_head
         self.W_o, self.b_o = linear_weight(rng, n_out, n_out), linear_bias(rng, n_out, n_out)
 

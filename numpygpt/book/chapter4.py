@@ -13,8 +13,6 @@ Sections 4.6 and 4.7: the small model, with the weights that ``model`` draws. It
 counted, its logits looked at while dropout is on, and its most probable tokens strung together.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import pairwise
 

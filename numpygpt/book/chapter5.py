@@ -8,8 +8,6 @@ What follows in the chapter has modules of its own: training (5.2) is in ``train
 and top-k (5.3) are in ``sampling``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -8,8 +8,6 @@ Source: Sebastian Raschka, *Build a Large Language Model (From Scratch)*, Mannin
 notebooks of its repository (rasbt/LLMs-from-scratch, commit 28c65cd).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import numpy.typing as npt

@@ -17,8 +17,6 @@ The embeddings are fifty times as large as GPT-2's own N(0, 0.02). It does no ha
 LayerNorm rescales what the blocks read, and an untied head has small weights of its own.
 """
 
-from __future__ import annotations
-
 from numpygpt.book.torch_init import draw_linear, linear_bias, linear_bound, linear_weight
 from numpygpt.book.torch_random import TorchRandom
 from numpygpt.config import GPTConfig

@@ -10,12 +10,8 @@ therefore kept as text, and both the value and the unit are read off it. Two rul
   where a true value lies on a rounding edge, or where the page prints more than 6 digits.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,15 +59,6 @@ class Printed:
         return np.where(is_whole, 0.0, half_unit + FLOAT32_TOLERANCE * np.abs(self.values))
 
 
-class Row(NamedTuple):
-    """One number: as printed, as computed, their difference, and whether they agree."""
-
-    printed: str
-    computed: float
-    difference: float
-    agrees: bool
-
-
 @dataclass(frozen=True)
 class Comparison:
     """A printed figure beside the computed numbers; made by `compare`."""
@@ -93,11 +80,6 @@ class Comparison:
     def agrees(self) -> bool:
         """Whether every number agrees."""
         return bool(self.agree.all())
-
-    def rows(self) -> Iterator[Row]:
-        """One row a number, in the page's order."""
-        columns = (self.computed.tolist(), self.difference.tolist(), self.agree.tolist())
-        return (Row(*row) for row in zip(self.printed.words, *columns, strict=True))
 
 
 def compare(printed: Printed, computed: npt.ArrayLike) -> Comparison:

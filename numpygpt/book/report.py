@@ -4,12 +4,10 @@
      .2996  .8053  |  0.299606  0.805260  |  +6.0e-06  -4.0e-05  |  agrees
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from decimal import Decimal
 
-from numpygpt.book.printed import Comparison, Row
+from numpygpt.book.printed import Comparison
 
 WIDTH = 100
 FLOAT32_DIGITS = 9  # enough to tell any two float32 numbers apart
@@ -29,11 +27,6 @@ def difference_text(difference: float) -> str:
     return f"{difference:+.1e}" if difference else "0"
 
 
-def verdict(rows: Sequence[Row]) -> str:
-    """Say whether all of these numbers agree."""
-    return "agrees" if all(row.agrees for row in rows) else "DISAGREES"
-
-
 def comparison_lines(comparison: Comparison, said: str | None = None) -> list[str]:
     """Lay a figure out in lines: each holds a row of the page, or an equal part of a long one.
 
@@ -43,22 +36,21 @@ def comparison_lines(comparison: Comparison, said: str | None = None) -> list[st
     said : str, optional
         The verdict to print; the printed precision decides unless it is given.
     """
-    rows = list(comparison.rows())
-    cells = [
-        (row.printed, computed_text(row.printed, row.computed), difference_text(row.difference))
-        for row in rows
-    ]
+    words, agree = comparison.printed.words, comparison.agree
+    numbers = zip(words, comparison.computed.tolist(), comparison.difference.tolist(), strict=True)
+    cells = [(word, computed_text(word, x), difference_text(by)) for word, x, by in numbers]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     n = len(comparison.printed.text.split(" / ")[0].split())
     per_line = max(k for k in range(1, n + 1) if n % k == 0 and (k == 1 or fits(k, widths)))
     lines = []
-    for start in range(0, len(rows), per_line):
+    for start in range(0, len(cells), per_line):
         part = slice(start, start + per_line)
         columns = [
             " ".join(cell.rjust(width) for cell in column)
             for column, width in zip(zip(*cells[part], strict=True), widths, strict=True)
         ]
-        lines.append("     " + " | ".join([*columns, said or verdict(rows[part])]))
+        verdict = "agrees" if agree[part].all() else "DISAGREES"
+        lines.append("     " + " | ".join([*columns, said or verdict]))
     return lines
 
 

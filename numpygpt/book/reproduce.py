@@ -1,7 +1,5 @@
 """The command ``numpygpt reproduce``: the book's numbers and numpygpt's, side by side."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 

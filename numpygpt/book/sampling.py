@@ -5,8 +5,6 @@ temperature before the softmax widens their gaps (below 1) or closes them (above
 all but the k largest. ``numpygpt.generation`` does both for whole batches, and top-p too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -7,8 +7,6 @@ cancel.) torch stores the weight as (out, in) and computes ``x @ weight.T``; num
 as (in, out), so the numbers are drawn in torch's layout, row by row, and transposed.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

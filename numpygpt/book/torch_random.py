@@ -26,8 +26,6 @@ approximate ln, cos and sin in float32, and differ by up to 4 units of the last 
 builds of torch with Intel's MKL drew dropout from another generator: pytorch issue 121595.)
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any

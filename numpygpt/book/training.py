@@ -16,8 +16,6 @@ Every random number comes from one stream: first the weights, then, in the order
 Source: sections 5.1.3 and 5.2.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -60,7 +58,7 @@ class Loader:
     rng: TorchRandom
 
     @classmethod
-    def cut(cls, tokens: npt.ArrayLike, T: int, shuffle: bool, rng: TorchRandom) -> Loader:
+    def cut(cls, tokens: npt.ArrayLike, T: int, shuffle: bool, rng: TorchRandom) -> "Loader":
         """Cut tokens (n,) into windows side by side; what is left at the end is not used."""
         tokens = np.asarray(tokens, np.int64)
         starts = np.arange(0, len(tokens) - T, T)

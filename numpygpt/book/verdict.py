@@ -5,8 +5,6 @@ the book's repository at the commit whose output ``figures`` holds. Either way i
 checked, since with another text no number would be the book's.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +40,7 @@ class Verdict:
     encoding: tiktoken.Encoding
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> Verdict:
+    def load(cls, path: str | Path | None = None) -> "Verdict":
         """Read the file, or fetch it, and encode it.
 
         Raises

@@ -26,6 +26,7 @@ def source_of(args: argparse.Namespace) -> str | Path:
     from numpygpt.files.checkpoint import CHECKPOINT
     from numpygpt.pretrained.hub import is_run
     from numpygpt.pretrained.load import CONFIG
+    from numpygpt.training.folder import newest_run
 
     if args.model is not None:
         return str(args.model)
@@ -139,16 +140,15 @@ def generate(args: argparse.Namespace) -> int:
         if getattr(args, name) < least:
             raise ValueError(f"--{name}: expected at least {least}, got {getattr(args, name)}")
     source = source_of(args)
-    own, windows = as_trained(source)
+    own, windows, _ = as_trained(source)
     prompt = args.prompt or own
     model, encoding = load_with_tokenizer(source)
     eos = encoding.eot_token
     ids = prompt_ids(encoding, prompt, windows)
-    options: dict[str, Any] = {"temperature": args.temperature, "top_k": args.top_k}
-    options |= {"top_p": args.top_p, "eos_id": eos, "rng": args.seed}
+    options: dict[str, Any] = {"max_new_tokens": args.tokens, "temperature": args.temperature}
+    options |= {"top_k": args.top_k, "top_p": args.top_p, "eos_id": eos, "rng": args.seed}
     options["vocab_size"] = encoding.n_vocab  # the model may score more than that
     prompts = np.repeat(ids[None], args.samples, axis=0)
-    options["max_new_tokens"] = args.tokens
     steps = stream(model, prompts, **options)  # an error comes before any output
     if not args.prompt:
         print(f"no prompt: this continues {prompt or END_OF_TEXT!r}", file=sys.stderr)
@@ -189,14 +189,6 @@ def look(args: argparse.Namespace) -> int:
 
     good = look_command(None if args.untrained else source_of(args), args)
     return 0 if good else 1
-
-
-def newest_run() -> Path:
-    """The folder in runs/ that was written last."""
-    runs = sorted(Path("runs").glob("*/checkpoint.npz"), key=lambda path: path.stat().st_mtime)
-    if not runs:
-        raise ValueError("runs/ holds no run: train one first (numpygpt train), or give --run DIR")
-    return runs[-1].parent
 
 
 def gradcheck(args: argparse.Namespace) -> int:
@@ -250,14 +242,13 @@ def info(args: argparse.Namespace) -> int:
     else:
         with open_source(source_of(args)) as found:
             config = found.config
-    table = describe(config, args.batch_size, args.tokens)
+    tokens = min(256, config.context_length) if args.tokens is None else args.tokens
+    table = describe(config, args.batch_size, tokens)
     if args.processes is not None:
         from numpygpt.cli.scaling import describe_scaling
 
         network = args.bandwidth, args.latency, args.gflops
-        table += "\n" + describe_scaling(
-            config, args.batch_size, args.tokens, args.processes, *network
-        )
+        table += "\n" + describe_scaling(config, args.batch_size, tokens, args.processes, *network)
     print(table)
     return 0
 

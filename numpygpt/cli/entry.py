@@ -10,15 +10,7 @@ from numpygpt.cli.usage import check_options, chosen_command
 from numpygpt.parallel import use_threads
 from numpygpt.text.printable import printable
 
-MISTAKES = (
-    ValueError,
-    TypeError,
-    IndexError,
-    OSError,
-    ImportError,
-    ArithmeticError,
-    MemoryError,
-)
+MISTAKES = (ValueError, TypeError, IndexError, OSError, ImportError, ArithmeticError, MemoryError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

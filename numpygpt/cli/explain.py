@@ -11,12 +11,13 @@ not the most probable one; behind the three dots is what all others have togethe
 
 import shutil
 import textwrap
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from itertools import tee
 
 import tiktoken
 
 from numpygpt.alternatives import Drawn
+from numpygpt.text.printable import columns_of, percent
 
 MOST = 12  # other tokens, where a terminal is wide enough
 NARROW = 60  # columns, below which a token has less room
@@ -34,19 +35,13 @@ def print_explained(
 ) -> None:
     """Print the first sequence's tokens as they come, then its text; then the others."""
     columns = max(30, shutil.get_terminal_size().columns) - 1  # writing in the last may move on
-    done: list[Drawn] = []
-
-    def first() -> Iterator[Drawn]:
-        for step in steps:
-            done.append(step)
-            yield step
-
     print(textwrap.fill(what_p_is, columns))
     for row in range(samples):
+        own, steps = tee(steps)  # the first row's come as they are drawn, and are kept for others
         if row:
             print("---")
         print(_line("  drawn", "p", "it could have been", columns)[:columns])
-        tokens = _print_lines(done if row else first(), row, encoding, columns)
+        tokens = _print_lines(own, row, encoding, columns)
         text = encoding.decode([i for i in tokens if i != encoding.eot_token], errors="replace")
         print(show(f"\n{prompt}{text}"), flush=True)
 
@@ -84,11 +79,13 @@ def explained(step: Drawn, row: int, encoding: tiktoken.Encoding, columns: int) 
         if other == own:
             continue
         more = f"{_cut(written(encoding, int(other)), room)} {percent(its_p)}  "
-        if width(line + more) + REST * (columns >= NARROW) > columns + 2:  # two spaces may go
+        if columns_of(line + more) + REST * (columns >= NARROW) > columns + 2:  # two spaces may go
             break
         line, left = line + more, left - its_p
     rest = f"... {percent(left)}"
-    return (line + rest if left >= ROUNDED and width(line + rest) <= columns else line).rstrip()
+    return (
+        line + rest if left >= ROUNDED and columns_of(line + rest) <= columns else line
+    ).rstrip()
 
 
 def written(encoding: tiktoken.Encoding, token: int) -> str:
@@ -101,33 +98,20 @@ def written(encoding: tiktoken.Encoding, token: int) -> str:
     return text if token in encoding._special_tokens.values() else repr(text)
 
 
-def percent(p: float) -> str:
-    """A probability; one that is not 0 or 1 does not look so."""
-    if 0 < p < ROUNDED:
-        return "<0.1%"
-    return ">99.9%" if 1 - ROUNDED <= p < 1 else f"{p:.1%}"
-
-
-def width(text: str) -> int:
-    """How many columns of a terminal it takes: wide characters take two, accents none."""
-    wide = (2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-    return sum(0 if unicodedata.combining(c) else w for c, w in zip(text, wide, strict=True))
-
-
 def _room(columns: int) -> int:
     """How many columns there are for a token."""
     return 10 if columns < NARROW else 18
 
 
 def _line(token: str, p: str, others: str, columns: int) -> str:
-    padding = " " * (_room(columns) + 2 - width(token))
+    padding = " " * (_room(columns) + 2 - columns_of(token))
     return f"{token}{padding} {p:>6}  {others}"
 
 
 def _cut(text: str, room: int) -> str:
     """The text, or its beginning and three dots."""
-    if width(text) <= room:
+    if columns_of(text) <= room:
         return text
-    while width(text) > room - 3:
+    while columns_of(text) > room - 3:
         text = text[:-1]
     return text + "..."

@@ -58,9 +58,8 @@ def forward_flops(config: GPTConfig, T: int) -> int:
     return 2 * (L * matrices + model.head.W.size) + 4 * L * C * T // 2
 
 
-def describe(config: GPTConfig, B: int = 1, T: int | None = None) -> str:
+def describe(config: GPTConfig, B: int = 1, T: int = 256) -> str:
     """The table that `numpygpt info` prints; training reads batches of B sequences of T tokens."""
-    T = min(256, config.context_length) if T is None else T
     if B < 1 or not 1 <= T <= config.context_length:
         raise ValueError(
             f"info: expected a batch size from 1 and tokens from 1 to {config.context_length}, the "

@@ -92,18 +92,17 @@ def add_fields(parser: Any, config: Any, but: Sequence[str] = ()) -> None:
         parser.add_argument(option, default=argparse.SUPPRESS, help=text, **kind)
 
 
+def add_path(parser: Any, name: str, metavar: str, help: str, **more: Any) -> None:
+    """An option, or a word, that is a path."""
+    parser.add_argument(name, metavar=metavar, type=path, help=help, **more)
+
+
 def add_model(parser: Any, without: str = "; without, the newest of runs/") -> Any:
     """The two options that say which model to use; returns their group, of which one is given."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--run", dest="folder", metavar="DIR", type=path, help=f"a trained run's folder{without}"
-    )
-    group.add_argument(
-        "--model",
-        metavar="M",
-        type=path,
-        help="any model: a run's folder, one of pretrained weights, or a name such as gpt2",
-    )
+    add_path(group, "--run", "DIR", f"a trained run's folder{without}", dest="folder")
+    any_model = "any model: a run's folder, one of pretrained weights, or a name such as gpt2"
+    add_path(group, "--model", "M", any_model)
     return group
 
 

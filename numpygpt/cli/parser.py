@@ -10,10 +10,10 @@ from numpygpt.cli.options import (
     HelpFormatter,
     add_fields,
     add_model,
+    add_path,
     layer_and_head,
     number,
     one_of,
-    path,
     preset,
     whole,
 )
@@ -28,6 +28,10 @@ TEMPERATURE = (
     "model itself says"
 )
 INIT = "fine-tune a model: a run's folder, one of pretrained weights, or a name such as gpt2"
+RESUME = (
+    "go on where this run was left, with its own options; --steps makes it longer, --data says "
+    "where its text is now"
+)
 Commands = Any  # what argparse's add_subparsers returns; its type has no public name
 
 
@@ -79,12 +83,7 @@ def add_train(all_commands: Commands) -> None:
         all_commands, commands.train, "train a model, from gibberish to intelligible text"
     )
     text = p.add_argument_group("the text", argument_default=argparse.SUPPRESS)
-    text.add_argument(
-        "--data",
-        metavar="FILE",
-        type=path,
-        help="UTF-8 text to learn; without, the built-in stories",
-    )
+    add_path(text, "--data", "FILE", "UTF-8 text to learn; without, the built-in stories")
     text.add_argument("--tokenizer", metavar="KIND", help=f"{TOKENIZERS} (default: bpe)")
     text.add_argument("--prompt", help="what to continue while training, as a sample")
     text.add_argument(
@@ -95,17 +94,9 @@ def add_train(all_commands: Commands) -> None:
         "(default: documents, if <|endoftext|> separates some, else random)",
     )
     run = p.add_argument_group("the run", argument_default=argparse.SUPPRESS)
-    run.add_argument(
-        "--out", metavar="DIR", type=path, help="where to write it; without, a new runs/N"
-    )
-    run.add_argument("--init", metavar="M", type=path, help=INIT)
-    run.add_argument(
-        "--resume",
-        metavar="DIR",
-        type=path,
-        help="go on where this run was left, with its own options; --steps makes it longer, --data "
-        "says where its text is now",
-    )
+    add_path(run, "--out", "DIR", "where to write it; without, a new runs/N")
+    add_path(run, "--init", "M", INIT)
+    add_path(run, "--resume", "DIR", RESUME)
     model = p.add_argument_group("the model (GPTConfig)")
     small = GPTConfig(**SMALL)
     add_fields(model, small, but=["vocab_size"])
@@ -140,7 +131,7 @@ def add_evaluate(all_commands: Commands) -> None:
     """`numpygpt evaluate`."""
     p = add_command(all_commands, commands.evaluate, "perplexity and bits per byte of a text")
     add_model(p)
-    p.add_argument("--data", metavar="FILE", type=path, required=True, help="UTF-8 text to score")
+    add_path(p, "--data", "FILE", "UTF-8 text to score", required=True)
     p.add_argument("--stride", type=whole, help="how far the window moves; without, half of it")
 
 
@@ -155,15 +146,15 @@ def add_look(all_commands: Commands) -> None:
     )
     p.add_argument("--prompt", help="what the model is to read; without, a sample")
     p.add_argument("--word", help="whose neighbours come first; without, robin or the last token")
-    p.add_argument("--head", help="block.head, such as 1.2: shown first; without, one that copies")
     p.add_argument(
-        "--out",
-        metavar="FILE",
-        type=path,
-        help="where to write the page; without, look.html in the run's folder, or else here",
+        "--head",
+        type=layer_and_head,
+        help="block.head, such as 1.2: shown first; without, one that copies",
     )
+    to = "where to write the page; without, look.html in the run's folder, or else here"
+    add_path(p, "--out", "FILE", to)
     p.add_argument("--open", action="store_true", help="open the page in the browser")
-    p.add_argument("--json", metavar="FILE", type=path, help="write the page's numbers, too")
+    add_path(p, "--json", "FILE", "write the page's numbers, too")
     p.add_argument(
         "--check",
         action="store_true",
@@ -202,19 +193,10 @@ def add_practice(all_commands: Commands) -> None:
         help="start: write the exercises; the name of one: only that "
         f"({', '.join(names)}); train: when all are done, train once more",
     )
-    p.add_argument(
-        "where",
-        metavar="folder",
-        nargs="?",
-        type=path,
-        help="with start: the folder to write, if not practice; what is in it is kept",
-    )
-    p.add_argument(
-        "--folder",
-        metavar="DIR",
-        type=path,
-        help="the folder of the exercises; without, this one, if they are here, or practice",
-    )
+    where = "with start: the folder to write, if not practice; what is in it is kept"
+    add_path(p, "where", "folder", where, nargs="?")
+    folder = "the folder of the exercises; without, this one, if they are here, or practice"
+    add_path(p, "--folder", "DIR", folder)
     how = p.add_mutually_exclusive_group()
     how.add_argument(
         "--hint",
@@ -243,9 +225,7 @@ def add_reproduce(all_commands: Commands) -> None:
     p.add_argument(
         "chapter", nargs="?", type=chapter, help="ch03, ch04 or ch05; without, all three"
     )
-    p.add_argument(
-        "--data", metavar="FILE", type=path, help="the-verdict.txt for ch05; without, fetched"
-    )
+    add_path(p, "--data", "FILE", "the-verdict.txt for ch05; without, fetched")
     p.add_argument("--train", action="store_true", help="train as ch05 does, three to five minutes")
 
 
@@ -283,13 +263,13 @@ def add_plot(all_commands: Commands) -> None:
         description="Without --attention and --embeddings: the training loss, held-out loss and "
         "learning rate of a run. Needs matplotlib, the extra [plot].",
     )
-    p.add_argument(
+    add_path(
+        p,
         "source",
-        metavar="DIR",
-        nargs="?",
-        type=path,
-        help="a run's folder; for --attention and --embeddings any model, or a name such as gpt2; "
+        "DIR",
+        "a run's folder; for --attention and --embeddings any model, or a name such as gpt2; "
         "without, the newest of runs/",
+        nargs="?",
     )
     what = p.add_mutually_exclusive_group()
     what.add_argument(
@@ -307,10 +287,5 @@ def add_plot(all_commands: Commands) -> None:
         "the most common ones of another text",
     )
     p.add_argument("--prompt", help="the text for --attention")
-    p.add_argument(
-        "--out",
-        metavar="FILE",
-        type=path,
-        help="the picture: .png, .svg or .pdf; without, losses.png, attention.png or "
-        "embeddings.png, here",
-    )
+    to = "the picture: .png, .svg or .pdf; without, losses.png, attention.png or embeddings.png, "
+    add_path(p, "--out", "FILE", to + "here")

@@ -5,12 +5,11 @@ import re
 import sys
 from pathlib import Path
 
-import tiktoken
-
-from numpygpt.cli.commands import newest_run
+from numpygpt.inside import story_kinds
 from numpygpt.plot import draw_attention, draw_embeddings, draw_losses
 from numpygpt.plot.embeddings import common_words
 from numpygpt.plot.picture import format_of
+from numpygpt.training.folder import newest_run
 from numpygpt.training.record import as_trained
 from numpygpt.training.saved import load_with_tokenizer
 from numpygpt.training.windows import prompt_ids
@@ -38,7 +37,7 @@ def draw(args: argparse.Namespace) -> None:
 def _attention(source: str | Path, head: tuple[int, int], prompt: str | None, out: str) -> None:
     if prompt is None:
         raise ValueError("--attention: expected a text for the head to look at, --prompt TEXT")
-    _, windows = as_trained(source)
+    _, windows, _ = as_trained(source)
     model, encoding = load_with_tokenizer(source)
     draw_attention(model, encoding, prompt_ids(encoding, prompt, windows), *head, out)
 
@@ -47,18 +46,11 @@ def _embeddings(source: str | Path, words: str, out: str) -> None:
     model, encoding = load_with_tokenizer(source)
     groups = {"": [word for word in re.split(r"[,\s]+", words) if word]}
     if not words:
-        groups = _own_words(source, encoding)
+        _, _, stories = as_trained(source)
+        groups = story_kinds() if stories else {"": common_words(encoding)}
     elif len(groups[""]) < 3:
         raise ValueError(
             "--embeddings: expected at least three words, such as robin,sparrow,wing, got "
             f"{words!r} (a run's folder comes before this option)"
         )
     draw_embeddings(model, encoding, groups, out, f"Embeddings of {source}")
-
-
-def _own_words(source: str | Path, encoding: tiktoken.Encoding) -> dict[str, list[str]]:
-    """By their kinds, if it learned the built-in stories; else the most common ones."""
-    from numpygpt.inside import story_kinds
-    from numpygpt.training.record import learned_stories
-
-    return story_kinds() if learned_stories(source) else {"": common_words(encoding)}

@@ -103,14 +103,13 @@ def scaling_of(
 def describe_scaling(
     config: GPTConfig,
     B: int,
-    T: int | None,
+    T: int,
     P: int,
     bandwidth: float,
     latency: float,
     gflops: float | None,
 ) -> str:
     """The lines that `numpygpt info --processes P` adds."""
-    T = min(256, config.context_length) if T is None else T
     measured = gflops is None
     s = scaling_of(config, B, T, P, bandwidth, latency, gflops or matrix_speed() / 1e9)
     activations = activation_floats(config, -(-B // P), T)

@@ -29,11 +29,9 @@ import tiktoken
 
 from numpygpt.config import GPTConfig
 from numpygpt.files.archive import Archive, Shape, open_archive, write_archive
-from numpygpt.files.whole import CheckpointError, user_path, write_whole
+from numpygpt.files.whole import CheckpointError, refused, user_path, write_whole
 from numpygpt.layers.parameter import Array
 from numpygpt.text.encoding_json import MAX_FILE_BYTES, encoding_from_json, encoding_to_json
-
-__all__ = ["CHECKPOINT", "Checkpoint", "CheckpointError", "open_checkpoint", "write_checkpoint"]
 
 CHECKPOINT = "checkpoint.npz"
 CONFIG, TOKENIZER, MAX_CONFIG_BYTES = "config.json", "tokenizer.json", 1_000_000
@@ -77,10 +75,8 @@ def write_checkpoint(
         arrays = ((f"{g}/{name}", a) for g, group in groups.items() for name, a in group.items())
         write_archive(file, texts, arrays)
 
-    try:
+    with refused(f"{path} cannot be written"):
         write_whole(path, write, check=_read_back)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def checkpoint_path(path: str | Path) -> Path:

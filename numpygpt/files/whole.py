@@ -25,6 +25,15 @@ class CheckpointError(ValueError):
     """A file or folder is no whole part of a run; the message names it and says why."""
 
 
+@contextmanager
+def refused(what: str) -> Iterator[None]:
+    """For a `with` block: what the system refuses is a CheckpointError, `what` and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"{what}: {error.strerror or error}") from error
+
+
 def user_path(path: str | Path) -> Path:
     """A path as users write it: a leading ~ is their home; '', Path's `.`, is refused."""
     if not str(path):

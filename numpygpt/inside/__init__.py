@@ -1,10 +1,11 @@
 """Look inside: what the numbers of a model came to hold.
 
 Read in this order: traces (one forward pass, kept), words (tokens and words), embeddings (what is
-near what), attention (who looks at whom), lens (what each block predicts), answer and attribution
-(which part says a word), ablation (what is lost without it), gradients (how the answer moves with
-the input), kinds, partners and planning (questions to the built-in stories' model), check (the
-identities). looking gathers all of it for one prompt, as `numpygpt look` shows it.
+near what), maps (the same in two dimensions), attention (who looks at whom), lens (what each block
+predicts), answer and attribution (which part says a word), ablation (what is lost without it),
+gradients (how the answer moves with the input), kinds, partners and planning (questions to the
+built-in stories' model), check (the identities). show/looking gathers all of it for one prompt, as
+`numpygpt look` shows it.
 
     from numpygpt.inside import trace, predictions
     seen = trace(model, ids)
@@ -23,23 +24,11 @@ from numpygpt.inside.attention import (
 )
 from numpygpt.inside.attribution import Attribution, attribute
 from numpygpt.inside.check import Identity, identities
-from numpygpt.inside.embeddings import (
-    EmbeddingMap,
-    Neighbours,
-    embedding_map,
-    map_in_context,
-    neighbours,
-    neighbours_in_context,
-    tokens_in,
-)
-from numpygpt.inside.gradients import (
-    Gradients,
-    Integrated,
-    input_gradients,
-    integrated_gradients,
-)
+from numpygpt.inside.embeddings import Neighbours, neighbours, neighbours_in_context, tokens_in
+from numpygpt.inside.gradients import Gradients, Integrated, input_gradients, integrated_gradients
 from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
 from numpygpt.inside.lens import Lens, Reading, predictions
+from numpygpt.inside.maps import EmbeddingMap, embedding_map, map_in_context
 from numpygpt.inside.partners import Partners, part_finders
 from numpygpt.inside.planning import Planning, planned_word
 from numpygpt.inside.show.looking import Look, look

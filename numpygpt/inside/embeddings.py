@@ -21,15 +21,12 @@ A word of several tokens has the mean of their vectors (words.py).
 In context, a token's vector is the residual stream after a block: it has then heard of its text.
 To compare words there, each is put in the same place of the same text, so that nothing else
 differs.
-
-The map shows vectors in two dimensions, the two in which they differ most: with X the vectors less
-their mean, X = U S V^T (SVD), the map is U S's first two columns; they hold (s_1^2 + s_2^2) /
-sum s^2 of the squared distances from the mean, the "share". What is left out is 1 less that.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +36,11 @@ from numpygpt.gpt import GPT
 from numpygpt.inside.traces import one_text, position_in
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 from numpygpt.layers.base import Array
+from numpygpt.layers.embedding import check_ids
 from numpygpt.text.tokenizer import encode_text
 
 TEXTS = 64  # through the blocks at a time
+Word = str | SupportsIndex  # or its token's id
 
 
 @dataclass(frozen=True)
@@ -70,27 +69,10 @@ class Neighbours:
     deviation: float
 
 
-@dataclass(frozen=True)
-class EmbeddingMap:
-    """Words in two dimensions.
-
-    Attributes
-    ----------
-    words : list of str
-    places : ndarray (n, 2)
-    share : ndarray (2,)
-        Of the squared distances from the mean that each axis holds.
-    """
-
-    words: list[str]
-    places: Array
-    share: Array
-
-
 def neighbours(
     model: GPT,
     encoding: tiktoken.Encoding,
-    word: str,
+    word: Word,
     n: int = 10,
     among: npt.ArrayLike | None = None,
 ) -> Neighbours:
@@ -98,21 +80,39 @@ def neighbours(
 
     Parameters
     ----------
-    word : str
-        Any; one of several tokens has the mean of their vectors.
+    word : str or int
+        Any word (one of several tokens has the mean of their vectors), or a token's id.
     n : int
     among : (m,) or None
         The tokens to look among, such as those that the text has (`tokens_in`), and whose mean is
         taken off. None: the whole vocabulary.
     """
+    return neighbours_of(model, encoding, [word], n, among)[0]
+
+
+def neighbours_of(
+    model: GPT,
+    encoding: tiktoken.Encoding,
+    words: Sequence[Word],
+    n: int = 10,
+    among: npt.ArrayLike | None = None,
+) -> list[Neighbours]:
+    """The same for several words; what the vocabulary's vectors have in common is found once."""
     ids = np.arange(encoding.n_vocab) if among is None else np.unique(among)
-    W, own = model.token_embedding.W.data, word_ids(encoding, word)
-    vectors = W[ids]
-    centre = vectors.mean(0)
-    itself = np.flatnonzero(ids == own[0]).tolist() if len(own) == 1 else []
-    found, cosines, mean, deviation = _nearest(vectors - centre, W[own].mean(0) - centre, n, itself)
-    tokens, words = token_texts(encoding, own), token_texts(encoding, ids[found])
-    return Neighbours(word, tokens, words, ids[found], cosines, mean, deviation)
+    W = model.token_embedding.W.data
+    centre = W[ids].mean(0)
+    vectors = W[ids] - centre
+    directions, chance, result = unit(vectors), random_cosines(vectors), []
+    for word in words:
+        own = word_ids(encoding, word)
+        check_ids("neighbours", np.array(own), len(W))
+        itself = np.flatnonzero(ids == own[0]).tolist() if len(own) == 1 else []
+        best, cosines = _nearest(directions, W[own].mean(0) - centre, n, itself)
+        tokens = token_texts(encoding, own)
+        name = word if isinstance(word, str) else tokens[0]
+        near = ids[best]
+        result.append(Neighbours(name, tokens, token_texts(encoding, near), near, cosines, *chance))
+    return result
 
 
 def tokens_in(encoding: tiktoken.Encoding, text: str) -> Array:
@@ -125,7 +125,7 @@ def neighbours_in_context(
     encoding: tiktoken.Encoding,
     ids: npt.ArrayLike,
     at: int,
-    words: Sequence[str],
+    words: Sequence[Word],
     n: int = 10,
 ) -> list[Neighbours]:
     """The words nearest to the text's token `at`, in its place: before any block, and after each.
@@ -134,7 +134,7 @@ def neighbours_in_context(
     ----------
     ids : (T,)
         The text; only what comes before `at` matters, for no token sees a later one.
-    words : sequence of str
+    words : sequence of str or int
         To compare it with; each must be one token.
 
     Returns
@@ -150,9 +150,11 @@ def neighbours_in_context(
     candidates = np.array([*others, own])
     word, result = token_text(encoding, own), []
     for x in vectors_in_context(model, text, at, candidates):
-        found = _nearest(x - x.mean(0), x[-1] - x.mean(0), n, [len(others)])
-        texts = token_texts(encoding, candidates[found[0]])
-        result.append(Neighbours(word, [word], texts, candidates[found[0]], *found[1:]))
+        x = x - x.mean(0)
+        best, cosines = _nearest(unit(x), x[-1], n, [len(others)])
+        near = candidates[best]
+        texts = token_texts(encoding, near)
+        result.append(Neighbours(word, [word], texts, near, cosines, *random_cosines(x)))
     return result
 
 
@@ -174,22 +176,6 @@ def vectors_in_context(model: GPT, ids: Array, at: int, candidates: Array) -> Ar
     return np.concatenate(parts, axis=1)
 
 
-def embedding_map(model: GPT, encoding: tiktoken.Encoding, words: Sequence[str]) -> EmbeddingMap:
-    """At least three words, in the two dimensions in which their embeddings differ most."""
-    W = model.token_embedding.W.data
-    return _flattened(words, np.stack([W[word_ids(encoding, word)].mean(0) for word in words]))
-
-
-def map_in_context(
-    model: GPT, encoding: tiktoken.Encoding, ids: npt.ArrayLike, at: int, words: Sequence[str]
-) -> list[EmbeddingMap]:
-    """The same in the place `at` of a text, before any block and after each: L + 1 maps."""
-    text = one_text(model, ids)
-    at = position_in(text, at)
-    tokens = np.array([token_of(encoding, word) for word in words])
-    return [_flattened(words, x) for x in vectors_in_context(model, text, at, tokens)]
-
-
 def random_cosines(vectors: Array) -> tuple[float, float]:
     """Mean and standard deviation of the cosines of all pairs of two of the vectors (n, C)."""
     n, U = len(vectors), unit(vectors)
@@ -206,22 +192,11 @@ def unit(vectors: Array) -> Array:
     return y
 
 
-def _nearest(
-    vectors: Array, one: Array, n: int, but: Sequence[int]
-) -> tuple[Array, Array, float, float]:
-    """Which n of the vectors are nearest to one, their cosines, and what chance would give."""
+def _nearest(directions: Array, one: Array, n: int, but: Sequence[int]) -> tuple[Array, Array]:
+    """Which n of the directions (each of length 1) are nearest to one's, and their cosines."""
     if n < 1:
         raise ValueError(f"expected at least 1 neighbour, got {n}")
-    cosines = unit(vectors) @ unit(one)
+    cosines = directions @ unit(one)
     cosines[list(but)] = -np.inf
-    best = np.argsort(-cosines, kind="stable")[: min(n, len(vectors) - len(but))]
-    return best, cosines[best], *random_cosines(vectors)
-
-
-def _flattened(words: Sequence[str], vectors: Array) -> EmbeddingMap:
-    if len(words) < 3:
-        raise ValueError(f"a map needs at least three words, got {len(words)}")
-    U, s, _ = np.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
-    places = U[:, :2] * s[:2]
-    places *= np.where(places[0] < 0, -1, 1)  # an axis has no sign: the first word's is +
-    return EmbeddingMap(list(words), places, s[:2] ** 2 / (s**2).sum())
+    best = np.argsort(-cosines, kind="stable")[: min(n, len(directions) - len(but))]
+    return best, cosines[best]

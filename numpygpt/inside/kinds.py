@@ -6,7 +6,7 @@ that are "he", places, tools, animals, foods, parts. Of a word's n nearest in th
 (size - 1) / (V - 1). (Or in those of its tokens that the text has at all: see there.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.inside.embeddings import neighbours, tokens_in
+from numpygpt.inside.embeddings import neighbours_of, tokens_in
 from numpygpt.inside.words import word_ids
 from numpygpt.layers.base import Array
 from numpygpt.text.stories import stories
@@ -62,9 +62,13 @@ def story_tokens(encoding: tiktoken.Encoding, count: int = 2000) -> Array:
     return tokens_in(encoding, " ".join(stories(count)))
 
 
-def single_tokens(encoding: tiktoken.Encoding, words: Sequence[str]) -> dict[int, str]:
-    """Those of the words that are one token, by its id."""
-    return {ids[0]: word for word in words if len(ids := word_ids(encoding, word)) == 1}
+def single_tokens(encoding: tiktoken.Encoding, words: Iterable[str]) -> dict[int, str]:
+    """Those of the words that are one token, by its id; of two with one, the first."""
+    found: dict[int, str] = {}
+    for word in words:
+        if len(ids := word_ids(encoding, word)) == 1:
+            found.setdefault(ids[0], word)
+    return found
 
 
 def grouping(
@@ -86,10 +90,8 @@ def grouping(
             tokens = {i: word for i, word in tokens.items() if i in np.asarray(among)}
         if len(tokens) < 2:
             continue
-        shares = []
-        for word in tokens.values():
-            near = neighbours(model, encoding, word, n, among)
-            shares.append(np.isin(near.ids, list(tokens)).mean())
+        near = neighbours_of(model, encoding, list(tokens), n, among)
+        shares = [np.isin(one.ids, list(tokens)).mean() for one in near]
         chance = (len(tokens) - 1) / (size - 1)
         result.append(Grouping(kind, list(tokens.values()), float(np.mean(shares)), chance))
     return result

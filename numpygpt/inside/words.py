@@ -6,11 +6,14 @@ tokens that share nothing. The rule, wherever a word is asked for:
 
     the token " word", if there is one; else the token "word"; else the tokens of " word"
 
-What needs one token (a logit, a probability) takes no word of several, and says which they are;
-what needs a vector takes the mean of theirs.
+A number in a word's place is a token's id, and stands for that token. What needs one token (a
+logit, a probability) takes no word of several, and says which they are; what needs a vector takes
+the mean of theirs.
 """
 
+import operator
 from collections.abc import Iterable
+from typing import SupportsIndex
 
 import tiktoken
 
@@ -18,8 +21,10 @@ from numpygpt.text.printable import printable
 from numpygpt.text.tokenizer import encode_text
 
 
-def word_ids(encoding: tiktoken.Encoding, word: str) -> list[int]:
+def word_ids(encoding: tiktoken.Encoding, word: str | SupportsIndex) -> list[int]:
     """The tokens of a word, by the rule above; ValueError if it is empty."""
+    if not isinstance(word, str):
+        return [operator.index(word)]
     if not word.strip():
         raise ValueError(f"expected a word, got {word!r}")
     spaced = word if word[0].isspace() else f" {word}"
@@ -27,7 +32,7 @@ def word_ids(encoding: tiktoken.Encoding, word: str) -> list[int]:
     return min(ways, key=lambda ids: len(ids) > 1)
 
 
-def token_of(encoding: tiktoken.Encoding, word: str) -> int:
+def token_of(encoding: tiktoken.Encoding, word: str | SupportsIndex) -> int:
     """The one token of a word; ValueError if it has several, naming them."""
     ids = word_ids(encoding, word)
     if len(ids) > 1:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, open_checkpoint
-from numpygpt.files.whole import user_path
+from numpygpt.files.checkpoint import CHECKPOINT, open_checkpoint
+from numpygpt.files.whole import CheckpointError, user_path
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.plot.picture import BLUE, GREY, PALE, RED, picture, shown

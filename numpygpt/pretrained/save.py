@@ -3,8 +3,9 @@
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import tiktoken
@@ -17,19 +18,17 @@ from numpygpt.pretrained.files import missing_extra
 from numpygpt.pretrained.load import CONFIG, WEIGHTS
 from numpygpt.pretrained.tokenizer import tokenizer_files
 
-if TYPE_CHECKING:
-    from numpygpt.gpt import GPT
-
 
 def save_pretrained(
-    model: "GPT",
+    config: GPTConfig,
+    arrays: Mapping[str, Array],
     folder: str | Path,
-    dtype: str | None = None,
+    dtype: str,
     encoding: tiktoken.Encoding | None = None,
 ) -> None:
     """Write config.json and model.safetensors into a folder, made if it is not there.
 
-    In the model's own dtype if none is given. A model without the biases of queries, keys and
+    `arrays` are the parameters by their names. A model without the biases of queries, keys and
     values gets zeros there, for transformers always has them: the function is the same. With an
     encoding, its tokenizer.json too, and what transformers wants beside it.
     """
@@ -37,18 +36,16 @@ def save_pretrained(
         from safetensors import TensorSpec, serialize_file
     except ModuleNotFoundError:
         raise missing_extra("safetensors") from None
-    dtype = dtype or str(model.flat.data.dtype)
     if dtype not in ("float64", "float32", "float16", "bfloat16"):
         raise ValueError(
             f"save_pretrained: expected float64, float32, float16 or bfloat16, got {dtype!r}"
         )
-    texts = _texts(model.config, dtype, encoding)
-    parameters = {name: p.data for name, p in model.named_parameters()}
-    specs, arrays = {}, []
-    for theirs, ours in layout.names(model.config):
+    texts = _texts(config, dtype, encoding)
+    specs, alive = {}, []
+    for theirs, ours in layout.names(config):
         # What is not there is a bias of queries, keys and values.
-        array = _stored(parameters.get(ours, np.zeros(3 * model.config.n_embd)), dtype)
-        arrays.append(array)  # alive until the file is written
+        array = _stored(arrays.get(ours, np.zeros(3 * config.n_embd)), dtype)
+        alive.append(array)  # until the file is written
         specs["transformer." * (theirs != layout.HEAD) + theirs] = TensorSpec(
             dtype=dtype, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
         )

@@ -86,12 +86,10 @@ def cache_folder() -> Path | None:
 
     None where that variable is empty, by which tiktoken means that nothing is to be kept.
     """
-    default = os.path.join(tempfile.gettempdir(), "data-gym-cache")
-    for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
-        if variable in os.environ:
-            default = os.environ[variable]
-            break
-    return Path(default) if default else None
+    usual = os.path.join(tempfile.gettempdir(), "data-gym-cache")
+    variables = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
+    folder = next((os.environ[name] for name in variables if name in os.environ), usual)
+    return Path(folder) if folder else None
 
 
 def download(url: str, sha256: str, seconds: float) -> bytes:

@@ -122,11 +122,10 @@ class Data:
     ) -> "Data":
         """Encode both texts; with T, for windows of T tokens that begin with documents."""
         n_bytes = len(held_out_text.replace(END_OF_TEXT, "").encode())
-        texts = train_text, held_out_text
+        texts = (text if T is None else marked(text) for text in (train_text, held_out_text))
+        train, held_out = (encode_text(encoding, text) for text in texts)
         if T is None:
-            train, held_out = (encode_text(encoding, text) for text in texts)
             return cls(train, held_out, n_bytes)
-        train, held_out = (encode_text(encoding, marked(text)) for text in texts)
         starts = (document_starts(tokens, encoding.eot_token, T) for tokens in (train, held_out))
         return cls(train, held_out, n_bytes, *starts)
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from numpygpt.files.checkpoint import CHECKPOINT
-from numpygpt.files.whole import CheckpointError, remove_parts, sync_folder, user_path
+from numpygpt.files.whole import CheckpointError, refused, remove_parts, sync_folder, user_path
 
 try:
     import fcntl
@@ -43,13 +43,11 @@ def resume_command(folder: Path) -> str:
 def new_folder(path: str | Path | None) -> Iterator[Path]:
     """Make and lock the folder, or a new one in runs/; one that stays empty is taken away again."""
     wanted = None if path is None else user_path(path)
-    try:
+    with refused(f"{path or 'runs'}: no folder for a run"):
         there = wanted is not None and wanted.is_dir()
         folder = _free_folder(Path("runs")) if wanted is None else wanted
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.parent)
-    except OSError as error:
-        raise CheckpointError(f"{path or 'runs'}: no folder for a run: {error.strerror}") from error
     try:
         with locked(folder):
             if (folder / CHECKPOINT).exists():
@@ -85,6 +83,14 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def newest_run() -> Path:
+    """The folder in runs/ that was written last."""
+    runs = sorted(Path("runs").glob(f"*/{CHECKPOINT}"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise ValueError("runs/ holds no run: train one first (numpygpt train), or give --run DIR")
+    return runs[-1].parent
 
 
 def kept_checkpoints(folder: str | Path) -> list[tuple[int, Path]]:

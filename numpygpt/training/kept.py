@@ -20,7 +20,7 @@ instants of the longer run. Where they lie: folder.py.
 from functools import lru_cache
 from pathlib import Path
 
-from numpygpt.files.whole import CheckpointError, sync_folder
+from numpygpt.files.whole import refused, sync_folder
 from numpygpt.training.folder import KEPT, kept_checkpoints
 
 
@@ -33,11 +33,9 @@ def steps_to_keep(keep: int, steps: int) -> frozenset[int]:
 
 def kept_path(folder: Path, step: int) -> Path:
     """The file for a step, in a folder that is made where it is not there."""
-    try:
+    with refused(f"{folder / KEPT} cannot be made"):
         (folder / KEPT).mkdir(exist_ok=True)
         sync_folder(folder)
-    except OSError as error:
-        raise CheckpointError(f"{folder / KEPT} cannot be made: {error.strerror}") from error
     return folder / KEPT / f"step-{step:07}.npz"
 
 

@@ -2,13 +2,11 @@
 
 import csv
 import io
-import os
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
-from numpygpt.files.whole import CheckpointError, flush_to_disk
+from numpygpt.files.whole import CheckpointError, flush_to_disk, refused
 from numpygpt.layers.parameter import Array
 
 MEASURED = ["loss", "grad_norm", "learning_rate", "held_out_loss", "bits_per_byte"]
@@ -17,7 +15,7 @@ HEAD = (",".join(COLUMNS) + "\n").encode()
 
 
 class Metrics:
-    """The metrics.csv of a folder, open until the end of a `with` block.
+    """The metrics.csv of a folder, open until it is closed.
 
     Parameters
     ----------
@@ -29,42 +27,29 @@ class Metrics:
 
     def __init__(self, folder: Path, step: int = 0) -> None:
         self.path = folder / "metrics.csv"
-        try:
+        with refused(f"{self.path} cannot be written"):
             self.file = open(self.path, "ab+", buffering=0)  # noqa: SIM115
             self.file.seek(0)
             self.size = kept_bytes(self.file.readall(), step)
             self.file.truncate(self.size)
             if self.size == 0:
                 self._append(HEAD)
-        except OSError as error:
-            raise CheckpointError(f"{self.path} cannot be written: {error.strerror}") from error
-
-    def __enter__(self) -> "Metrics":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.file.close()
 
     def write(self, row: dict[str, object]) -> None:
         """Append a row; a column that is not in it stays empty."""
         text = io.StringIO()
         csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(row)
-        try:
+        with refused(f"{self.path} cannot be written"):
             self._append(text.getvalue().encode())
-        except OSError as error:
-            raise CheckpointError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def flush(self) -> None:
         """Have all rows on the disk: before the checkpoint that they lead to."""
-        try:
+        with refused(f"{self.path} cannot be written"):
             flush_to_disk(self.file.fileno())
-        except OSError as error:
-            raise CheckpointError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """The last row was written."""
+        self.file.close()
 
     def _append(self, data: bytes) -> None:
         written = 0
@@ -81,13 +66,16 @@ class NoMetrics(Metrics):
     """Of a process whose rows another one writes."""
 
     def __init__(self) -> None:
-        self.file = open(os.devnull, "ab+", buffering=0)  # noqa: SIM115
+        """There is no file."""
 
     def write(self, row: dict[str, object]) -> None:
         """Leave it to the other one."""
 
     def flush(self) -> None:
         """Leave it to the other one."""
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 def kept_bytes(data: bytes, step: int) -> int:
@@ -113,11 +101,8 @@ def read_metrics(folder: Path) -> tuple[dict[str, Array], str]:
     damaged row ends what is read, and is named. CheckpointError if there is no row.
     """
     path = folder / "metrics.csv"
-    try:
+    with refused(f"{path}: expected the losses of a run"):
         data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or error
-        raise CheckpointError(f"{path}: expected the losses of a run: {reason}") from None
     lines, rows, damage = data[: data.rfind(b"\n") + 1].splitlines(keepends=True), [], ""
     for number, line in enumerate(lines[1:], 2):
         try:

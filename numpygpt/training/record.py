@@ -80,22 +80,16 @@ class Record:
         return text
 
 
-def learned_stories(source: str | Path) -> bool:
-    """Whether it is a run that learned the built-in stories."""
-    with open_source(source) as found:
-        text = getattr(found, "training", {}).get("text")
-    return isinstance(text, dict) and text.get("file", "") is None
+def as_trained(source: str | Path) -> tuple[str, str, bool]:
+    """The prompt that a run showed, where its windows began, and whether it learned the stories.
 
-
-def as_trained(source: str | Path) -> tuple[str, str]:
-    """The prompt that a run showed while it was trained, and where its windows began.
-
-    The built-in stories are begun, not continued. Other models than runs know of neither.
+    The built-in stories are begun, not continued. Other models than runs know nothing of this.
     """
     with open_source(source) as found:
         training = getattr(found, "training", {})  # a run has it
     text, options = (
         part if isinstance(part := training.get(name), dict) else {} for name in ("text", "options")
     )
-    prompt = "" if text.get("file") is None else str(text.get("prompt", ""))
-    return prompt, str(options.get("windows", RANDOM))
+    stories = text.get("file", "") is None
+    prompt = "" if stories else str(text.get("prompt", ""))
+    return prompt, str(options.get("windows", RANDOM)), stories

@@ -7,14 +7,15 @@ never interrupted.
 """
 
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tiktoken
 
-from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError
-from numpygpt.files.whole import user_path
+from numpygpt.files.checkpoint import CHECKPOINT
+from numpygpt.files.whole import CheckpointError, user_path
 from numpygpt.gpt import GPT
 from numpygpt.training.alike import check_alike, check_seen
 from numpygpt.training.data import Data, Text
@@ -34,11 +35,7 @@ from numpygpt.training.windows import DOCUMENTS
 
 
 def trainer_of(
-    model: GPT,
-    text: Text,
-    encoding: tiktoken.Encoding,
-    config: TrainConfig,
-    group: Alone = ALONE,
+    model: GPT, text: Text, encoding: tiktoken.Encoding, config: TrainConfig, group: Alone = ALONE
 ) -> Trainer:
     """What trains the model on a text, in windows that begin as the config says."""
     T = model.config.context_length if config.windows == DOCUMENTS else None
@@ -188,7 +185,7 @@ class Run:
         """Steps until all are done, a signal comes, or nobody listens; then a checkpoint."""
         group, done = self.trainer.group, self.trainer.steps_done
         rows = NoMetrics() if group.rank else Metrics(self.folder, done)
-        with rows as metrics, stop_requested() as stop:
+        with closing(rows) as metrics, stop_requested() as stop:
             group.first(lambda: forget_later(self.folder, done))
             self.keep()
             if not done:

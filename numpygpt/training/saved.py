@@ -13,11 +13,11 @@ import tiktoken
 from numpygpt.files.checkpoint import (
     MOMENTS,
     WEIGHTS,
-    CheckpointError,
     checkpoint_path,
     open_checkpoint,
     write_checkpoint,
 )
+from numpygpt.files.whole import CheckpointError
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained import load_tokenizer

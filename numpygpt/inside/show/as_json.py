@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from numpygpt import __version__
-from numpygpt.inside.ablation import Ablation
 from numpygpt.inside.attribution import Attribution
 from numpygpt.inside.embeddings import Neighbours
 from numpygpt.inside.lens import Reading
-from numpygpt.inside.partners import Partners
-from numpygpt.inside.show.looking import Look
+from numpygpt.inside.show.findings import Findings
 from numpygpt.inside.show.panels import panel_of
 from numpygpt.inside.words import token_text
 from numpygpt.layers.base import Array
@@ -34,12 +32,20 @@ def significant(x: Any, digits: int = 5) -> Any:
     return float(f"{x:.{digits}g}") if math.isfinite(x) else None
 
 
+def rounded(one: Any) -> dict[str, Any]:
+    """An object's attributes by their names, with its numbers to five digits."""
+    return {
+        name: significant(x) if isinstance(x, float | np.ndarray) else x
+        for name, x in vars(one).items()
+    }
+
+
 def shares(x: Array) -> Any:
     """Probabilities to four decimals; what is no number is 0 (and its identities fail)."""
     return np.round(np.nan_to_num(x.astype(np.float64)), 4).tolist()
 
 
-def as_dict(look: Look) -> dict[str, Any]:
+def as_dict(look: Findings) -> dict[str, Any]:
     """All of it."""
     attributions = zip(look.answers.logits, look.answers.leads, strict=True)
     patterns, too_many = seen_patterns(look)
@@ -62,26 +68,21 @@ def as_dict(look: Look) -> dict[str, Any]:
             "frozen": reading(look.lens.frozen),
         },
         "attribution": [{"logit": attribution(a), "lead": attribution(b)} for a, b in attributions],
-        "ablation": [ablation(one, look.answer) for one in look.answers.ablations],
+        "ablation": [
+            {"how": one.how, "word": look.answer} | rounded(one) for one in look.answers.ablations
+        ],
         "gradients": gradients(look),
-        "planning": [planned(one) for one in look.planning],
+        "planning": [rounded(one) for one in look.planning],
         "training": look.checkpoints or None,
         "identities": [
-            {
-                "name": one.name,
-                "remainder": significant(one.remainder),
-                "limit": one.limit,
-                "holds": one.holds,
-                "panel": panel_of(one.name),
-            }
-            for one in look.checks
+            rounded(one) | {"holds": one.holds, "panel": panel_of(one.name)} for one in look.checks
         ],
         "identities_of": look.checks_of,
         "left_out": look.left_out + too_many,
     }
 
 
-def attention(look: Look, patterns: list[Any]) -> dict[str, Any]:
+def attention(look: Findings, patterns: list[Any]) -> dict[str, Any]:
     """Patterns, kinds, splits."""
     heads = look.heads
     splits = [
@@ -94,11 +95,11 @@ def attention(look: Look, patterns: list[Any]) -> dict[str, Any]:
         }
         for pair, split in heads.splits.items()
     ]
-    kinds = {kind: significant(scores) for kind, scores in vars(heads.kinds).items()}
-    return {"patterns": patterns, "kinds": kinds, "splits": splits, "splits_of": heads.splits_of}
+    more = {"kinds": rounded(heads.kinds), "splits": splits, "splits_of": heads.splits_of}
+    return {"patterns": patterns, **more}
 
 
-def model(look: Look) -> dict[str, Any]:
+def model(look: Findings) -> dict[str, Any]:
     """What it is."""
     c, n = look.model.config, look.model.num_parameters()
     dtype = str(look.model.flat.data.dtype)
@@ -117,7 +118,7 @@ def seen_rows(P: Array) -> list[list[float]]:
     return [shares(row[: t + 1]) for t, row in enumerate(P)]
 
 
-def seen_patterns(look: Look) -> tuple[list[Any], list[str]]:
+def seen_patterns(look: Findings) -> tuple[list[Any], list[str]]:
     """What each head's tokens see, by block and head; null for heads that there is no room for."""
     P = look.heads.patterns
     L, H, T, _ = P.shape
@@ -138,7 +139,7 @@ def near_as_json(one: Neighbours) -> dict[str, Any]:
     return {"word": one.word, "tokens": one.tokens, "words": one.words, **numbers}
 
 
-def embeddings(look: Look) -> dict[str, Any]:
+def embeddings(look: Findings) -> dict[str, Any]:
     """Neighbours, map, kinds."""
     of = {str(key): near_as_json(one) for key, one in look.words.near.items()}
     place = look.words.map
@@ -155,20 +156,9 @@ def embeddings(look: Look) -> dict[str, Any]:
         },
         "context": [near_as_json(one) for one in look.words.context],
         "at": look.words.at,
-        "kinds": [
-            {name: significant(x) if isinstance(x, float) else x for name, x in vars(one).items()}
-            for one in look.words.kinds
-        ],
+        "kinds": [rounded(one) for one in look.words.kinds],
         "part_ranks": look.words.part_ranks,
-        "partners": partners(look.words.partners) if look.words.partners else None,
-    }
-
-
-def partners(one: Partners) -> dict[str, Any]:
-    """How well each number orders animals by whether they have a part."""
-    return {
-        name: significant(x) if isinstance(x, float | np.ndarray) else x
-        for name, x in vars(one).items()
+        "partners": rounded(look.words.partners) if look.words.partners else None,
     }
 
 
@@ -194,13 +184,7 @@ def attribution(a: Attribution) -> dict[str, Any]:
     }
 
 
-def ablation(one: Ablation, word: int) -> dict[str, Any]:
-    """One way to leave parts out."""
-    numbers = {name: significant(x) for name, x in vars(one).items() if name != "how"}
-    return {"how": one.how, "word": word, **numbers}
-
-
-def gradients(look: Look) -> dict[str, Any]:
+def gradients(look: Findings) -> dict[str, Any]:
     """Of the answer by what goes in, and of the loss on its way down."""
     g, whole = look.answers.by_input, look.answers.integrated
     loss = look.answers.by_loss
@@ -217,12 +201,4 @@ def gradients(look: Look) -> dict[str, Any]:
             {"of": of, "stream": significant(way.stream), "branch": significant(way.branch)}
             for of, way in ways.items()
         ],
-    }
-
-
-def planned(one: Any) -> dict[str, Any]:
-    """One subject's."""
-    return {
-        name: significant(x) if isinstance(x, np.ndarray | float) else x
-        for name, x in vars(one).items()
     }

@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tiktoken
 
@@ -22,8 +22,9 @@ from numpygpt.inside.show.page import page
 from numpygpt.inside.show.terminal import EIGHTHS, SHADES, Screen
 from numpygpt.inside.words import word_ids
 from numpygpt.layers.parameter import Array
-from numpygpt.pretrained import open_source
+from numpygpt.pretrained.hub import is_run
 from numpygpt.text.tokenizer import END_OF_TEXT, gpt2_encoding
+from numpygpt.training.record import as_trained
 from numpygpt.training.saved import load_with_tokenizer
 from numpygpt.training.windows import RANDOM, prompt_ids
 
@@ -54,14 +55,10 @@ def find_subject(source: str | Path | None, untrained: str | None) -> Subject:
         model = GPT(GPTConfig.preset(untrained), rng=0).eval()
         return Subject(f"untrained {untrained}", None, model, encoding, OTHERS, RANDOM, False)
     assert source is not None
-    with open_source(source) as found:
-        training: Any = getattr(found, "training", {})  # a run has it
-    text, options = training.get("text"), training.get("options")
-    windows = str(options.get("windows", RANDOM)) if isinstance(options, dict) else RANDOM
-    stories = isinstance(text, dict) and text.get("file") is None
-    own = str(text.get("prompt", "")) if isinstance(text, dict) else ""
+    own, windows, stories = as_trained(source)
     prompt = STORY if stories else own or OTHERS
-    folder = Path(source) if Path(source).is_dir() and training else None
+    here = Path(source)
+    folder = here if here.is_dir() and is_run(here) else None
     model, encoding = load_with_tokenizer(source)
     return Subject(str(source), folder, model, encoding, prompt, windows, stories)
 
@@ -76,17 +73,8 @@ def prompt_of(subject: Subject, given: str | None) -> Array:
     return expected_ids(subject.model, subject.encoding, ids.tolist())
 
 
-def head_of(text: str) -> tuple[int, int]:
-    """A head as it is written: block.head."""
-    block, dot, head = text.partition(".")
-    if not (dot and block.isdecimal() and head.isdecimal()):
-        raise ValueError(f"--head: expected block.head, such as 1.2, got {text!r}")
-    return int(block), int(head)
-
-
 def look_command(source: str | Path | None, args: argparse.Namespace) -> bool:
     """Look, write and print; whether all identities hold."""
-    where = head_of(args.head) if args.head is not None else None
     for file in (args.out, args.json):
         expect_writable(file)
     subject = find_subject(source, args.untrained)
@@ -97,7 +85,7 @@ def look_command(source: str | Path | None, args: argparse.Namespace) -> bool:
         return all(one.holds for one in checks)
     page_file = user_path(args.out) if args.out is not None else (subject.folder or Path()) / PAGE
     expect_writable(str(page_file))
-    seen = look_at(subject, ids, args.word, where)
+    seen = look_at(subject, ids, args.word, args.head)
     write(seen, page_file, args.json and user_path(args.json))
     at = screen()
     print(seen.text(at.width, at.plain))

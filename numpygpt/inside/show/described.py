@@ -8,18 +8,13 @@ import numpy as np
 from numpygpt.inside.attention import KINDS
 from numpygpt.inside.check import Identity
 from numpygpt.inside.partners import Partners
-from numpygpt.inside.show.lines import percent, tokens, wrapped
-from numpygpt.inside.show.looking import Look
+from numpygpt.inside.show.as_json import model
+from numpygpt.inside.show.findings import Findings
+from numpygpt.inside.show.lines import tokens, wrapped
 from numpygpt.inside.show.terminal import Screen
-from numpygpt.inside.show.told import (
-    ablation,
-    attribution,
-    gradients,
-    lens,
-    planning,
-    training,
-)
+from numpygpt.inside.show.told import ablation, attribution, gradients, lens, planning, training
 from numpygpt.inside.words import token_text
+from numpygpt.text.printable import percent
 
 ABOUT = {
     "previous": "the token before",
@@ -29,7 +24,7 @@ ABOUT = {
 }
 
 
-def described(look: Look, width: int, plain: bool) -> str:
+def described(look: Findings, width: int, plain: bool) -> str:
     """All panels, in so many columns (40 at least)."""
     screen = Screen(max(40, width), plain)
     panels = (opening, embeddings, heads, scores, lens, attribution, ablation, gradients, planning)
@@ -39,10 +34,8 @@ def described(look: Look, width: int, plain: bool) -> str:
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def opening(look: Look, screen: Screen) -> Iterator[str]:
+def opening(look: Findings, screen: Screen) -> Iterator[str]:
     """What is looked at, and what comes next."""
-    from numpygpt.inside.show.as_json import model
-
     yield wrapped(screen, model(look)["about"])
     yield ""
     yield wrapped(screen, " ".join(tokens(look, screen)), "  ")
@@ -54,14 +47,13 @@ def opening(look: Look, screen: Screen) -> Iterator[str]:
     yield from screen.bars([(w, p, percent(p)) for w, p in zip(words, numbers, strict=True)], 1)
 
 
-def embeddings(look: Look, screen: Screen) -> Iterator[str]:
+def embeddings(look: Findings, screen: Screen) -> Iterator[str]:
     """Neighbours of the word, in the table and in the text; kinds."""
     if not (near := look.words.near.get("word") or look.words.near.get(int(look.ids[-1]))):
         return
     name = screen.token(near.word)
-    made = (
-        "" if len(near.tokens) == 1 else f", the mean of {' '.join(map(screen.token, near.tokens))}"
-    )
+    parts = " ".join(map(screen.token, near.tokens))
+    made = f", the mean of {parts}" if len(near.tokens) > 1 else ""
     yield wrapped(screen, f"Which words lie near {name}{made}? (cosine, the vocabulary's mean off)")
     rows = zip(map(screen.token, near.words), near.cosines.tolist(), strict=True)
     yield from screen.bars([(w, c, f"{c:.2f}") for w, c in rows], 1)
@@ -93,10 +85,8 @@ def partners(one: Partners, screen: Screen) -> Iterator[str]:
         "What ties a part (beak) to its animal (robin)? (how often nearness, or what a part of "
         "the model says, puts an animal that has it before one that has not; chance is 50%)",
     )
-    asks, (block, head) = (
-        int(one.asks.argmax()),
-        np.unravel_index(one.heads.argmax(), one.heads.shape),
-    )
+    asks, best = int(one.asks.argmax()), one.heads.argmax()
+    block, head = np.unravel_index(best, one.heads.shape)
     rows = [("nearness", one.near), (f"q.k of head 0.{asks}", float(one.asks[asks]))]
     rows.append((f"head {block}.{head}", float(one.heads[block, head])))
     rows += [(f"feedforward {l}", float(x)) for l, x in enumerate(one.feedforward)]
@@ -105,7 +95,7 @@ def partners(one: Partners, screen: Screen) -> Iterator[str]:
     )
 
 
-def heads(look: Look, screen: Screen) -> Iterator[str]:
+def heads(look: Findings, screen: Screen) -> Iterator[str]:
     """The heads that are most of each kind, and the pattern of one."""
     yield wrapped(screen, "Where does each head look? (on random tokens, said twice)")
     rows = []
@@ -118,7 +108,7 @@ def heads(look: Look, screen: Screen) -> Iterator[str]:
     yield from screen.heat(look.heads.patterns[block, head], tokens(look, screen))
 
 
-def scores(look: Look, screen: Screen) -> Iterator[str]:
+def scores(look: Findings, screen: Screen) -> Iterator[str]:
     """The chosen head's score of the last token and the one that it looks at most, split."""
     block, head = look.heads.first
     t = len(look.ids) - 1

@@ -3,17 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tiktoken
 
 from numpygpt.gpt import GPT
 from numpygpt.inside.attention import patterns, score_heads
 from numpygpt.inside.embeddings import neighbours
 from numpygpt.inside.lens import predictions
-from numpygpt.inside.show.as_json import near_as_json, seen_rows, shares, significant
-from numpygpt.inside.show.looking import Look
+from numpygpt.inside.show.as_json import near_as_json, rounded, seen_rows, shares, significant
+from numpygpt.inside.show.findings import Findings
 from numpygpt.inside.show.near import among_of
-from numpygpt.inside.show.within import twice
 from numpygpt.inside.traces import trace
 from numpygpt.inside.words import token_text
 from numpygpt.training.folder import kept_checkpoints
@@ -23,12 +21,12 @@ MOST_PATTERNS = 150_000  # numbers, of all checkpoints together
 NEAREST = 6
 
 
-def look_back(look: Look, folder: Path, stories: bool) -> list[dict[str, Any]]:
+def look_back(look: Findings, folder: Path, stories: bool) -> list[dict[str, Any]]:
     """One entry for each kept checkpoint and one for the last, ready for JSON; empty without any.
 
     Parameters
     ----------
-    look : Look
+    look : Findings
         At the last one.
     folder : Path
         The run's.
@@ -49,7 +47,7 @@ def look_back(look: Look, folder: Path, stories: bool) -> list[dict[str, Any]]:
 
 
 def _entry(
-    step: int, model: GPT, encoding: tiktoken.Encoding, look: Look, room: bool, stories: bool
+    step: int, model: GPT, encoding: tiktoken.Encoding, look: Findings, room: bool, stories: bool
 ) -> dict[str, Any]:
     asked = look.words.near.get("word")
     word = asked.word if asked else token_text(encoding, look.ids[-1])
@@ -57,11 +55,11 @@ def _entry(
     seen = trace(model, look.ids)
     lens, P = predictions(seen, look.answer), patterns(seen)
     words = [[token_text(encoding, i) for i in row[-1]] for row in lens.anew.top]
-    kinds = score_heads(model, int(encoding.eot_token), length=twice(model), texts=2)
+    kinds = score_heads(model, int(encoding.eot_token), texts=2)
     return {
         "step": step,
         "near": near_as_json(near),
-        "kinds": {kind: significant(np.asarray(scores)) for kind, scores in vars(kinds).items()},
+        "kinds": rounded(kinds),
         "answer": significant(float(lens.anew.probability[-1, -1])),
         "words": words,
         "probability": shares(lens.anew.top_probability[:, -1]),

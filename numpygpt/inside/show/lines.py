@@ -2,7 +2,7 @@
 
 import textwrap
 
-from numpygpt.inside.show.looking import Look
+from numpygpt.inside.show.findings import Findings
 from numpygpt.inside.show.terminal import Screen
 from numpygpt.inside.words import token_text
 
@@ -14,11 +14,6 @@ def wrapped(screen: Screen, text: str, indent: str = "") -> str:
     return textwrap.fill(text, screen.width, initial_indent=indent, subsequent_indent=indent)
 
 
-def percent(p: float) -> str:
-    """A share."""
-    return f"{100 * p:.1f}%" if p >= 0.0005 or not p else f"{p:.0e}"
-
-
-def tokens(look: Look, screen: Screen) -> list[str]:
+def tokens(look: Findings, screen: Screen) -> list[str]:
     """The prompt's."""
     return [screen.token(token_text(look.encoding, i)) for i in look.ids]

@@ -12,19 +12,22 @@ little (PRECISE). What would take too long or too much room for the page is left
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tiktoken
 
 from numpygpt.gpt import GPT
-from numpygpt.inside.check import Identity, identities
-from numpygpt.inside.lens import Lens, predictions
-from numpygpt.inside.planning import Planning
-from numpygpt.inside.show.near import Words, words_of
+from numpygpt.inside.check import identities
+from numpygpt.inside.lens import predictions
+from numpygpt.inside.show.as_json import as_dict
+from numpygpt.inside.show.described import described
+from numpygpt.inside.show.findings import Findings
+from numpygpt.inside.show.near import words_of
+from numpygpt.inside.show.page import framed, page
 from numpygpt.inside.show.panels import of_embeddings, of_the_page
-from numpygpt.inside.show.within import Answers, Heads, answers_of, heads_of, plans
+from numpygpt.inside.show.within import answers_of, heads_of, plans
 from numpygpt.inside.traces import trace
 from numpygpt.layers.base import Array
 from numpygpt.text.tokenizer import encode_text
@@ -38,81 +41,27 @@ OWN = (
 )
 
 
-@dataclass(frozen=True)
-class Look:
-    """What one model makes of one prompt of T tokens.
-
-    Attributes
-    ----------
-    name : str
-        What the model is called.
-    model : GPT
-    encoding : tiktoken.Encoding
-    prompt : str
-    ids : ndarray (T,)
-    words : Words
-    heads : Heads
-    lens : Lens
-        `lens.words` are the answers: the true next token at each position; at the last one the
-        model's own first choice.
-    answers : Answers
-    planning : list of Planning
-        Of the built-in stories' model.
-    checks : list of Identity
-    checks_of : str
-        How they were measured.
-    checkpoints : list of dict
-        Of the run's earlier ones, as JSON has them; see kept.py.
-    left_out : list of str
-        What is not here, and why.
-    """
-
-    name: str
-    model: GPT
-    encoding: tiktoken.Encoding
-    prompt: str
-    ids: Array
-    words: Words
-    heads: Heads
-    lens: Lens
-    answers: Answers
-    planning: list[Planning]
-    left_out: list[str]
-    checks: list[Identity] = field(default_factory=list)
-    checks_of: str = ""
-    checkpoints: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def answer(self) -> int:
-        """The token that the prompt's end is expected to be followed by."""
-        return int(self.lens.words[-1])
-
-    def to_dict(self) -> dict[str, Any]:
-        """All numbers, as JSON has them."""
-        from numpygpt.inside.show.as_json import as_dict
-
-        return as_dict(self)
+class Look(Findings):
+    """What one model makes of one prompt, to be seen as a page, as text, or as numbers."""
 
     def json(self) -> str:
-        """The same as text."""
+        """All numbers, as text."""
         options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
         return json.dumps(self.to_dict(), ensure_ascii=False, **options)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The same as lists, numbers and texts."""
+        return as_dict(self)
+
     def html(self) -> str:
         """The page: one file, which needs nothing else."""
-        from numpygpt.inside.show.page import page
-
         return page(self.json())
 
     def text(self, width: int = 80, plain: bool = False) -> str:
         """For a terminal of so many columns; plain: of ASCII only, but for the prompt's words."""
-        from numpygpt.inside.show.described import described
-
         return described(self, width, plain)
 
     def _repr_html_(self) -> str:
-        from numpygpt.inside.show.page import framed
-
         return framed(self.html())
 
 

@@ -1,8 +1,7 @@
 """What there is to see of words: neighbours of many tokens at once, a map, kinds, and their ties.
 
 The formulas are those of embeddings.py: cosines of vectors from which the vocabulary's mean is
-taken off. There, one word's are computed with the random pairs' mean and spread, which takes a
-product over the whole vocabulary; here that is done once for all tokens of a prompt.
+taken off.
 """
 
 from dataclasses import dataclass
@@ -12,17 +11,15 @@ import tiktoken
 
 from numpygpt.gpt import GPT
 from numpygpt.inside.embeddings import (
-    EmbeddingMap,
     Neighbours,
-    embedding_map,
     neighbours,
     neighbours_in_context,
-    random_cosines,
-    unit,
+    neighbours_of,
 )
-from numpygpt.inside.kinds import Grouping, grouping, story_kinds, story_tokens
+from numpygpt.inside.kinds import Grouping, grouping, single_tokens, story_kinds, story_tokens
+from numpygpt.inside.maps import EmbeddingMap, embedding_map
 from numpygpt.inside.partners import Partners, part_finders
-from numpygpt.inside.words import token_text, token_texts, word_ids
+from numpygpt.inside.words import word_ids
 from numpygpt.layers.base import Array
 from numpygpt.text.tales.of_animals import HURTS
 
@@ -69,12 +66,18 @@ def words_of(
 ) -> Words:
     """All of it; what is not here is added to `left_out`."""
     among = among_of(encoding, stories)
-    near = nearest_to(model, encoding, ids, word, among)
-    words = of_interest(encoding, near, stories)
+    asked: dict[int | str, int | str] = {} if word is None else {"word": word}
+    asked |= {token: token for token in ids.tolist()}
+    found = neighbours_of(model, encoding, list(asked.values()), NEIGHBOURS, among)
+    near = dict(zip(asked, found, strict=True))
+    kinds = [one for kind in story_kinds().values() for one in kind] if stories else []
+    words = in_map = of_interest(encoding, near, kinds)
+    if stories:  # whose kinds say more than the prompt's own words
+        in_map = readable(encoding, ([] if word is None else [word]) + kinds)
     return Words(
         near,
-        map_of(model, encoding, near, words, stories),
-        *in_context(model, encoding, ids, near, words, left_out),
+        embedding_map(model, encoding, in_map[:IN_MAP]) if len(in_map) > 2 else None,
+        *in_context(model, encoding, ids, word, words, left_out),
         grouping(model, encoding, story_kinds(), among=among) if stories else [],
         partners_of(model, encoding, left_out) if stories else None,
         ranks_of_parts(model, encoding, word, among) if stories else {},
@@ -84,28 +87,6 @@ def words_of(
 def among_of(encoding: tiktoken.Encoding, stories: bool) -> Array | None:
     """The tokens among which neighbours are looked for: those that the built-in stories have."""
     return story_tokens(encoding) if stories else None
-
-
-def nearest_to(
-    model: GPT, encoding: tiktoken.Encoding, ids: Array, word: str | None, among: Array | None
-) -> dict[int | str, Neighbours]:
-    """The neighbours of each token by its id, and of a word by "word"."""
-    candidates = np.arange(encoding.n_vocab) if among is None else among
-    W = model.token_embedding.W.data
-    centre = W[candidates].mean(0)
-    vectors = unit(W[candidates] - centre)
-    chance = random_cosines(vectors)
-    near: dict[int | str, Neighbours] = {}
-    for own in dict.fromkeys(ids.tolist()):
-        cosines = vectors @ unit(W[own] - centre)
-        cosines[candidates == own] = -np.inf
-        places = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
-        cosines, best = cosines[places], candidates[places]
-        text, texts = token_text(encoding, own), token_texts(encoding, best)
-        near[own] = Neighbours(text, [text], texts, best, cosines, *chance)
-    if word is None:
-        return near
-    return {"word": neighbours(model, encoding, word, NEIGHBOURS, among), **near}
 
 
 def ranks_of_parts(
@@ -120,52 +101,32 @@ def ranks_of_parts(
     return {part: near.index(ids[0]) + 1 for part, ids in tokens.items() if ids[0] in near}
 
 
-def single(encoding: tiktoken.Encoding, words: list[str]) -> list[str]:
-    """Those that are one token, in running text, each once."""
-    found: dict[int, str] = {}
-    for word in words:
-        readable = any(map(str.isalnum, word)) and not set("<\ufffd") & set(word)
-        if readable and len(ids := word_ids(encoding, word)) == 1:
-            found.setdefault(ids[0], word)
-    return list(found.values())
+def readable(encoding: tiktoken.Encoding, words: list[str]) -> list[str]:
+    """Those that can be read and are one token, in running text, each once."""
+    seen = (w for w in words if any(map(str.isalnum, w)) and not set("<\ufffd") & set(w))
+    return list(single_tokens(encoding, seen).values())
 
 
 def of_interest(
-    encoding: tiktoken.Encoding, near: dict[int | str, Neighbours], stories: bool
+    encoding: tiktoken.Encoding, near: dict[int | str, Neighbours], kinds: list[str]
 ) -> list[str]:
     """Words to compare: the prompt's and their neighbours, and those of the stories' kinds."""
     asked = [one.word for one in near.values()]
-    kinds = [word for kind in story_kinds().values() for word in kind] if stories else []
     others = [word for one in near.values() for word in one.words[:4]]
-    first = near.get("word")
-    return single(encoding, asked + (first.words if first else []) + kinds + others)
-
-
-def map_of(
-    model: GPT,
-    encoding: tiktoken.Encoding,
-    near: dict[int | str, Neighbours],
-    words: list[str],
-    stories: bool,
-) -> EmbeddingMap | None:
-    """A map of as many of these as can be read; None if there are fewer than three."""
-    if stories:  # whose kinds say more than the prompt's own words
-        words = single(encoding, [near["word"].word] if "word" in near else [])
-        words = single(encoding, words + [w for kind in story_kinds().values() for w in kind])
-    words = words[:IN_MAP]
-    return embedding_map(model, encoding, words) if len(words) > 2 else None
+    first = near["word"].words if "word" in near else []
+    return readable(encoding, asked + first + kinds + others)
 
 
 def in_context(
     model: GPT,
     encoding: tiktoken.Encoding,
     ids: Array,
-    near: dict[int | str, Neighbours],
+    word: str | None,
     words: list[str],
     left_out: list[str],
 ) -> tuple[list[Neighbours], int]:
     """Neighbours of a token in its place: of the word asked for, where it stands, or the last."""
-    own = word_ids(encoding, near["word"].word) if "word" in near else []
+    own = [] if word is None else word_ids(encoding, word)
     places = np.flatnonzero(ids == own[0]) if len(own) == 1 else np.array([], int)
     at = int(places[-1]) if len(places) else len(ids) - 1
     most = int(MOST_FLOPS / (2 * model.num_parameters() * (at + 1)))

@@ -4,16 +4,12 @@ check.py computes all in float64, on passes of its own. For a large model that t
 then has what can be said of the numbers that it shows, in their own dtype.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from numpygpt.inside.check import LIMIT, Identity
 from numpygpt.inside.embeddings import random_cosines
+from numpygpt.inside.show.findings import Findings
 from numpygpt.layers.base import Array
-
-if TYPE_CHECKING:
-    from numpygpt.inside.show.looking import Look
 
 SINGLE = 1e-4  # what sums of hundreds of float32 numbers may leave, relative to their result
 # The first panel of whose words an identity has one.
@@ -47,7 +43,7 @@ def of_embeddings(W: Array) -> list[Identity]:
     return [Identity("mean and spread of random cosines, against all pairs", float(error), LIMIT)]
 
 
-def of_the_page(look: "Look") -> list[Identity]:
+def of_the_page(look: Findings) -> list[Identity]:
     """What the numbers on the page say of themselves, in the dtype that they were computed in."""
 
     def relative(error: float, size: float) -> float:

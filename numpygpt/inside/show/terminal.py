@@ -4,27 +4,17 @@ All of them measure a text by the columns that it takes on a terminal: two for w
 for those that are put over others.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from numpygpt.layers.base import Array
+from numpygpt.text.printable import columns_of
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEVELS = (0.03, 0.12, 0.3, 0.6)  # from where on a share has the next darker shade
 SHADES, PLAIN_SHADES = " ░▒▓█", " .:*#"
-
-
-def columns(text: str) -> int:
-    """How many a terminal takes to show it."""
-    return sum(
-        0
-        if unicodedata.combining(c) or unicodedata.category(c) in ("Cf", "Mn")
-        else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
 
 
 @dataclass(frozen=True)
@@ -36,12 +26,12 @@ class Screen:
 
     def fit(self, text: str, width: int, right: bool = False) -> str:
         """The text in exactly so many columns, cut or filled up."""
-        if columns(text) > width:
+        if columns_of(text) > width:
             end = "~" if self.plain else "…"
-            while columns(text) > width - 1:
+            while columns_of(text) > width - 1:
                 text = text[:-1]
             text += end
-        room = " " * (width - columns(text))
+        room = " " * (width - columns_of(text))
         return room + text if right else text + room
 
     def token(self, text: str) -> str:
@@ -63,7 +53,7 @@ class Screen:
 
     def bars(self, rows: Sequence[tuple[str, float, str]], most: float | None = None) -> list[str]:
         """Name, bar and number in each line; where some are below 0, bars grow from the middle."""
-        names = min(max(columns(name) for name, _, _ in rows), self.width // 3)
+        names = min(max(columns_of(name) for name, _, _ in rows), self.width // 3)
         numbers = max(len(number) for _, _, number in rows)
         room = max(4, min(44, self.width - names - numbers - 4))
         top = most or max(max(abs(value) for _, value, _ in rows), 1e-12)
@@ -75,16 +65,14 @@ class Screen:
             if below:
                 middle, blank = "|" if self.plain else "│", " " * half
                 left = self.bar(-value / top, half).rstrip()
-                left = ("#" if self.plain else "█") * columns(
-                    left
-                )  # a bar's eighths grow rightwards
+                left = ("#" if self.plain else "█") * len(left)  # eighths would grow rightwards
                 bar = f"{left.rjust(half)}{middle}{blank}" if value < 0 else blank + middle + bar
             lines.append(f"  {self.fit(name, names)} {bar} {number.rjust(numbers)}")
         return lines
 
     def heat(self, rows: Array, names: Sequence[str]) -> list[str]:
         """A line for each row of shares, a character for each; the last ones, if too many."""
-        label = min(max(map(columns, names)), 10)
+        label = min(max(map(columns_of, names)), 10)
         room = self.width - label - 4
         shades = PLAIN_SHADES if self.plain else SHADES
         edge = "|" if self.plain else "│"
@@ -99,7 +87,7 @@ class Screen:
 
         Columns for which there is no room are left out, the last ones first.
         """
-        widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
+        widths = [max(columns_of(row[i]) for row in rows) for i in range(len(rows[0]))]
         shortest = min(widths[0], 12)
         while shortest + 2 + sum(w + 2 for w in widths[1:]) > self.width and len(widths) > 2:
             widths.pop()

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from numpygpt.inside.show.lines import ROWS, percent, tokens, wrapped
-from numpygpt.inside.show.looking import Look
+from numpygpt.inside.show.findings import Findings
+from numpygpt.inside.show.lines import ROWS, tokens, wrapped
 from numpygpt.inside.show.terminal import Screen
 from numpygpt.inside.words import token_text
+from numpygpt.text.printable import percent
 
 
-def lens(look: Look, screen: Screen) -> Iterator[str]:
+def lens(look: Findings, screen: Screen) -> Iterator[str]:
     """The last tokens, and what each block would say after them."""
     yield wrapped(screen, "Where is the next word decided? (the head reads each block's stream)")
     top, p = look.lens.anew.top[:, -ROWS:, 0], look.lens.anew.top_probability[:, -ROWS:, 0]
@@ -25,7 +26,7 @@ def lens(look: Look, screen: Screen) -> Iterator[str]:
     yield from screen.table(rows, left=len(rows[0]))
 
 
-def attribution(look: Look, screen: Screen) -> Iterator[str]:
+def attribution(look: Findings, screen: Screen) -> Iterator[str]:
     """The lead of the answer over its runner-up, part by part."""
     lead = look.answers.leads[-1]
     word, other = (
@@ -43,7 +44,7 @@ def attribution(look: Look, screen: Screen) -> Iterator[str]:
     yield wrapped(screen, text, "  ")
 
 
-def ablation(look: Look, screen: Screen) -> Iterator[str]:
+def ablation(look: Findings, screen: Screen) -> Iterator[str]:
     """The parts without which the answer's logit loses most."""
     ways = look.answers.ablations
     zero = ways[0]
@@ -62,7 +63,7 @@ def ablation(look: Look, screen: Screen) -> Iterator[str]:
     yield from screen.table(rows)
 
 
-def gradients(look: Look, screen: Screen) -> Iterator[str]:
+def gradients(look: Findings, screen: Screen) -> Iterator[str]:
     """The tokens that do most for the answer, and the gradient's length on its way down."""
     word = screen.token(token_text(look.encoding, look.answer))
     whole, g = look.answers.integrated, look.answers.by_input
@@ -83,7 +84,7 @@ def gradients(look: Look, screen: Screen) -> Iterator[str]:
     yield from screen.bars([(places[i], lengths[i], f"{lengths[i]:.3g}") for i in some])
 
 
-def planning(look: Look, screen: Screen) -> Iterator[str]:
+def planning(look: Findings, screen: Screen) -> Iterator[str]:
     """How far a later word can be read before it comes."""
     if not look.planning:
         return
@@ -101,7 +102,7 @@ def planning(look: Look, screen: Screen) -> Iterator[str]:
     yield from screen.table(rows)
 
 
-def training(look: Look, screen: Screen) -> Iterator[str]:
+def training(look: Findings, screen: Screen) -> Iterator[str]:
     """The checkpoints that the run has kept."""
     if not look.checkpoints:
         return

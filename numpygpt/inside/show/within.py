@@ -81,7 +81,7 @@ def heads_of(
     """Patterns, kinds and splits; without a first head, the one that copies most is it."""
     if first is not None:
         seen.expect_block(*first)
-    kinds = score_heads(seen.model, int(encoding.eot_token), length=twice(seen.model))
+    kinds = score_heads(seen.model, int(encoding.eot_token))
     P = patterns(seen)
     return Heads(first or copying(kinds, P, seen.ids, answer), P, kinds, *split_scores(seen, P))
 
@@ -99,11 +99,6 @@ def answers_of(seen: Trace, lens: Lens, small: bool, left_out: list[str]) -> Ans
         input_gradients(model, ids) if len(ids) > 1 else None,
         integrated_gradients(model, ids, answer, most=max(16, min(most, 1024))),
     )
-
-
-def twice(model: GPT) -> int:
-    """How long a random text is that is to be read twice behind a mark."""
-    return min(50, (model.config.context_length - 1) // 2, model.config.vocab_size - 1)
 
 
 def copying(kinds: HeadScores, P: Array, ids: Array, answer: int) -> tuple[int, int]:
