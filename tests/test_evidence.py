@@ -597,6 +597,21 @@ def test_a_bug_in_a_part_is_named_in_the_whole() -> None:
         assert (row.evidence[:1] == (f"a known bug, {bug}",)) == (not row.passed)
 
 
+def test_a_bug_that_changes_nothing_explains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = GPTConfig(O, T, C, 1, 1)  # without dropout, so bugs in dropout do nothing
+    output = LayerNorm.output
+    with monkeypatch.context() as patch:
+        patch.setattr(LayerNorm, "output", lambda self: 2 * output(self))  # is not kept
+        report = check_layer(Block(config), X, entries=10)
+    assert said(report) == "attention.qkv.W: factor; feedforward.fc.W: factor"
+
+    class Thrice(CausalSelfAttention):
+        def backward(self, dy: Array, x: Array | None = None) -> Array:
+            return 3 * super().backward(dy, x)
+
+    assert said(check_layer(Thrice(config), X, entries=10)) == "x: factor"
+
+
 # -- the README -----------------------------------------------------------------------------------
 
 
