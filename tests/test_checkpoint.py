@@ -281,7 +281,7 @@ def test_an_unknown_field_is_refused_by_name(run: Path) -> None:
         config_from(TrainConfig, {"momentum": 0.9})
     with pytest.raises(ValueError, match="expected the fields of TrainConfig, got 3"):
         config_from(TrainConfig, 3)
-    with pytest.raises(ValueError, match=r"expected steps as int, got 5.5"):
+    with pytest.raises(ValueError, match=r"expected steps a whole number, got 5.5"):
         config_from(TrainConfig, {"steps": 5.5})
 
 
@@ -292,7 +292,7 @@ def test_an_unknown_field_is_refused_by_name(run: Path) -> None:
         (b"{}", "config.json: 'model'"),
         (b'{"model": {}, "training": {}, "arrays": ["weights", "adamw_m"]}', "unknown contents"),
         (b'{"model": {}, "training": [], "arrays": ["weights"]}', "unknown contents"),
-        (b'{"model": {"n_layer": "3"}}', "expected n_layer as int, got '3'"),
+        (b'{"model": {"n_layer": "3"}}', "expected n_layer a whole number, got '3'"),
     ],
 )
 def test_a_configuration_that_is_none(run: Path, config: bytes, reason: str) -> None:
