@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import struct
+import threading
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -422,6 +423,37 @@ def test_a_new_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "file.123.part").write_bytes(b"of a process that was killed")
     remove_parts(path)
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_stays_and_leads_to_the_new_file(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link, real = tmp_path / "link", tmp_path / "disk" / "file"
+    link.symlink_to(real)
+    for content in (b"first", b"second"):  # what it leads to is not there yet, and then is
+        write_whole(link, content)
+        assert link.is_symlink() and real.read_bytes() == content
+        (tmp_path / "disk" / "file.123.part").write_bytes(b"of a process that was killed")
+        remove_parts(link)
+        assert os.listdir(tmp_path / "disk") == ["file"]
+
+
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    write_whole(pipe, b"numbers")
+    reader.join(10)
+    assert read == [b"numbers"] and pipe.is_fifo() and os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("where", ["nowhere/file", "file/in a file"])
+def test_what_cannot_be_written_is_called_as_it_was_asked_for(where: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as caught:
+        write_whole(tmp_path / where, b"")
+    assert caught.value.filename == str(tmp_path / where)
 
 
 def test_200_hostile_files(tmp_path: Path) -> None:

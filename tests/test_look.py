@@ -312,6 +312,8 @@ def test_check_prints_the_identities_only(run: Run, monkeypatch: pytest.MonkeyPa
         (["--word", " "], r"expected a word, got ' '"),
         (["--out", "nowhere/page.html"], r"nowhere is no folder to write into"),
         (["--json", "nowhere/x.json"], r"nowhere is no folder to write into"),
+        (["--out", "x.html", "--json", "./x.html"], "expected two files, got x.html for both"),
+        (["--check", "--json", "x", "--open"], "no page and no numbers: remove --json, --open"),
         (["--out", "runs"], r"runs: expected a file to write, got a folder"),
         (["--run", "runs"], r"expected the folder of a run"),
         (["--untrained", "gpt3"], r"unknown preset 'gpt3'"),

@@ -41,12 +41,24 @@ def refuse_pointer(path: Path, start: bytes) -> None:
         )
 
 
+def expect_writable(file: str | Path) -> Path:
+    """The path, as users write it; raise, before work is done, if no file can be written there."""
+    path = user_path(file)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected a file to write, got a folder")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{path} cannot be written: {path.parent} is no folder to write into")
+    return path
+
+
 def write_whole(
     path: Path,
     write: bytes | Callable[[BinaryIO], object],
     check: Callable[[Path], object] | None = None,
 ) -> None:
     """Put a new file in the place of `path` in one instant: at every moment a whole one is there.
+
+    A link stays, and what it leads to is replaced. A device or a pipe is written into.
 
     Parameters
     ----------
@@ -62,22 +74,34 @@ def write_whole(
     OSError
         If the disk refuses. The old file is untouched then, and nothing of the new one is left.
     """
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    if path.exists() and not path.is_file():  # /dev/stdout, say: there is nothing to replace
+        with open(path, "wb") as file:
+            _write(file, write)
+        return
+    real = Path(os.path.realpath(path))
+    beside = real.with_name(f"{real.name}.{uuid.uuid4().hex}.part")
     try:
         with open(beside, "wb") as file:
-            if isinstance(write, bytes):
-                file.write(write)
-            else:
-                write(file)
-            file.flush()
+            _write(file, write)
             flush_to_disk(file.fileno())
         if check is not None:
             check(beside)
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+        os.replace(beside, real)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink()
+        if isinstance(error, OSError) and error.filename == str(beside):
+            error.filename, error.filename2 = str(path), None  # the name that was asked for
         raise
-    sync_folder(path.parent)
+    sync_folder(real.parent)
+
+
+def _write(file: BinaryIO, write: bytes | Callable[[BinaryIO], object]) -> None:
+    if isinstance(write, bytes):
+        file.write(write)
+    else:
+        write(file)
+    file.flush()
 
 
 def remove_parts(path: Path) -> None:
@@ -85,7 +109,8 @@ def remove_parts(path: Path) -> None:
 
     The name may be a pattern, such as `step-*.npz`.
     """
-    for part in path.parent.glob(f"{path.name}.*.part"):
+    real = Path(os.path.realpath(path))
+    for part in real.parent.glob(f"{real.name}.*.part"):
         part.unlink(missing_ok=True)
 
 
