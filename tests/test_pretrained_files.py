@@ -137,6 +137,14 @@ def test_an_unknown_dtype_is_not_written(model: GPT, tmp_path: Path) -> None:
         model.save_pretrained(tmp_path, "int8")
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.dtype("float16"), "f2"])
+def test_a_dtype_is_named_as_numpy_names_them(model: GPT, tmp_path: Path, dtype: Any) -> None:
+    model.save_pretrained(tmp_path / "typed", dtype)
+    model.save_pretrained(tmp_path / "named", "float16")
+    for name in ("config.json", WEIGHTS):
+        assert (tmp_path / "typed" / name).read_bytes() == (tmp_path / "named" / name).read_bytes()
+
+
 @pytest.mark.parametrize("prefix", ["", "transformer."])
 def test_with_and_without_prefix_and_with_old_masks(model: GPT, folder: Path, prefix: str) -> None:
     def change(tensors: dict[str, Array]) -> None:
@@ -273,6 +281,8 @@ def test_a_shorter_context_and_another_dropout(model: GPT, folder: Path) -> None
     np.testing.assert_array_equal(short.forward(IDS), model.forward(IDS))
     with pytest.raises(ValueError, match="context_length at most 9, the model's own, got 10"):
         GPT.from_pretrained(folder, context_length=10)
+    with pytest.raises(ValueError, match="expected context_length a whole number, got '5'"):
+        GPT.from_pretrained(folder, context_length="5")
 
 
 def test_different_dropouts_are_reported(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import tiktoken
 
 from numpygpt.config import GPTConfig
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def save_pretrained(
     model: "GPT",
     folder: str | Path,
-    dtype: str | None = None,
+    dtype: npt.DTypeLike | None = None,
     encoding: tiktoken.Encoding | None = None,
 ) -> None:
     """Write config.json and model.safetensors into a folder, made if it is not there.
@@ -37,7 +38,8 @@ def save_pretrained(
         from safetensors import TensorSpec, serialize_file
     except ModuleNotFoundError:
         raise missing_extra("safetensors") from None
-    dtype = dtype or str(model.flat.data.dtype)
+    if dtype != "bfloat16":  # which NumPy has not
+        dtype = np.dtype(dtype or model.flat.data.dtype).name
     if dtype not in ("float64", "float32", "float16", "bfloat16"):
         raise ValueError(
             f"save_pretrained: expected float64, float32, float16 or bfloat16, got {dtype!r}"

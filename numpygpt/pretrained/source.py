@@ -50,10 +50,9 @@ def changed(
     if dropout is not None:
         config = replace(config, dropout=dropout)
     if context_length is not None:
-        if context_length > config.context_length:
+        most, config = config.context_length, replace(config, context_length=context_length)
+        if config.context_length > most:
             raise ValueError(
-                f"expected context_length at most {config.context_length}, the model's own, got "
-                f"{context_length}"
+                f"expected context_length at most {most}, the model's own, got {context_length}"
             )
-        config = replace(config, context_length=context_length)
     return config
