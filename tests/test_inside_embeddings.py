@@ -13,6 +13,7 @@ from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.inside import (
     embedding_map,
     grouping,
+    look,
     map_in_context,
     neighbours,
     neighbours_in_context,
@@ -122,6 +123,10 @@ def test_neighbours_among_some_tokens_are_centred_on_these() -> None:
     assert near.deviation == pytest.approx(np.std(pairs), abs=1e-12)
     with pytest.raises(ValueError, match="at least 1 neighbour"):
         neighbours(model, ENCODING, "robin", n=0)
+    with pytest.raises(IndexError, match=f"among.: expected ids from 0 to {V - 1}, got -1"):
+        neighbours(model, ENCODING, "robin", among=[-1, 257, 258])  # not the last token
+    with pytest.raises(ValueError, match="at least two tokens to look among, got 1"):
+        neighbours(model, ENCODING, "robin", among=[257, 257])
 
 
 def test_what_two_random_vectors_would_give() -> None:
@@ -150,6 +155,21 @@ def test_neighbours_in_context_come_from_the_same_place_of_the_same_text() -> No
         neighbours_in_context(model, ENCODING, text, 2, ["wren", "robin"])
 
 
+def test_ids_of_any_whole_numbers_are_the_same_text() -> None:
+    model, text, words = make(), [97, 98], ["wren", "owl", "river"]  # tokens beyond 255
+    expected = neighbours_in_context(model, ENCODING, text, 1, words)
+    for dtype in (np.uint8, np.int8, np.uint64, ">i2"):
+        found = neighbours_in_context(model, ENCODING, np.array(text, dtype), 1, words)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.ids, other.ids)
+            np.testing.assert_array_equal(one.cosines, other.cosines)
+    for wrong in ([97.5, 98.5], [True, False], ["a", "b"]):
+        with pytest.raises(TypeError, match="expected whole-number ids, got dtype"):
+            neighbours_in_context(model, ENCODING, wrong, 1, words)
+        with pytest.raises(TypeError, match="expected whole-number ids, got dtype"):
+            look(model, ENCODING, wrong)  # type: ignore[arg-type]
+
+
 # -- maps -----------------------------------------------------------------------------------------
 
 
@@ -165,6 +185,10 @@ def test_a_map_has_the_two_directions_of_most_variance() -> None:
     assert found.words == words
     with pytest.raises(ValueError, match="at least three words, got 2"):
         embedding_map(model, ENCODING, words[:2])
+    with pytest.raises(ValueError, match="at least three words, got 0"):
+        embedding_map(model, ENCODING, [])
+    model.token_embedding.W.data[...] = 1  # all at one place
+    assert embedding_map(model, ENCODING, words).share.tolist() == [0, 0]
 
 
 def test_maps_in_context_before_and_after_each_block() -> None:

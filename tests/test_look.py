@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 from looked_at import PROMPT, encoding, small_model, small_run
 
+from numpygpt import GPT, GPTConfig
 from numpygpt.cli import main
 from numpygpt.inside.check import Identity
 from numpygpt.inside.embeddings import neighbours
 from numpygpt.inside.show import as_json, command
+from numpygpt.inside.show.kept import look_back
 from numpygpt.inside.show.looking import Look, look
 from numpygpt.inside.show.page import escaped, page
 from numpygpt.inside.show.terminal import Screen, columns
 from numpygpt.text.tokenizer import encode_text
+from numpygpt.training.folder import kept_checkpoints
 
 Run = Callable[..., tuple[int, str, str]]
 HOSTILE = "</script><script>alert(1)</script> <!-- \u2028 & \"'\n"
@@ -40,6 +43,11 @@ def logits_of(seen: Look) -> Any:
     """By the model's own forward pass, in float64."""
     model = small_model().astype(np.float64).eval()
     return model.forward(seen.ids[None])[0]
+
+
+def test_a_tokenizer_of_more_tokens_than_the_model_is_none_of_its_own() -> None:
+    with pytest.raises(ValueError, match=r"own encoding, of at most 100 tokens, got one of \d+"):
+        look(GPT(GPTConfig(100, 32, 8, 2, 1)), encoding(), PROMPT)
 
 
 # -- the numbers ----------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from numpygpt.gpt import GPT
 from numpygpt.inside.traces import one_text, position_in
 from numpygpt.inside.words import token_of, token_text, token_texts, word_ids
 from numpygpt.layers.base import Array
+from numpygpt.layers.embedding import check_ids
 from numpygpt.text.tokenizer import encode_text
 
 TEXTS = 64  # through the blocks at a time
@@ -106,6 +107,9 @@ def neighbours(
         taken off. None: the whole vocabulary.
     """
     ids = np.arange(encoding.n_vocab) if among is None else np.unique(among)
+    check_ids("neighbours (among)", ids, len(model.token_embedding.W.data))
+    if len(ids) < 2:
+        raise ValueError(f"neighbours: expected at least two tokens to look among, got {len(ids)}")
     W, own = model.token_embedding.W.data, word_ids(encoding, word)
     vectors = W[ids]
     centre = vectors.mean(0)
@@ -177,7 +181,8 @@ def vectors_in_context(model: GPT, ids: Array, at: int, candidates: Array) -> Ar
 def embedding_map(model: GPT, encoding: tiktoken.Encoding, words: Sequence[str]) -> EmbeddingMap:
     """At least three words, in the two dimensions in which their embeddings differ most."""
     W = model.token_embedding.W.data
-    return _flattened(words, np.stack([W[word_ids(encoding, word)].mean(0) for word in words]))
+    vectors = [W[word_ids(encoding, word)].mean(0) for word in words]
+    return _flattened(words, np.reshape(vectors, (len(words), W.shape[1])))
 
 
 def map_in_context(
@@ -224,4 +229,5 @@ def _flattened(words: Sequence[str], vectors: Array) -> EmbeddingMap:
     U, s, _ = np.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
     places = U[:, :2] * s[:2]
     places *= np.where(places[0] < 0, -1, 1)  # an axis has no sign: the first word's is +
-    return EmbeddingMap(list(words), places, s[:2] ** 2 / (s**2).sum())
+    in_all = (s**2).sum() or 1.0  # equal words lie all at one place
+    return EmbeddingMap(list(words), places, s[:2] ** 2 / in_all)

@@ -25,7 +25,7 @@ from numpygpt.inside.planning import Planning
 from numpygpt.inside.show.near import Words, words_of
 from numpygpt.inside.show.panels import of_embeddings, of_the_page
 from numpygpt.inside.show.within import Answers, Heads, answers_of, heads_of, plans
-from numpygpt.inside.traces import trace
+from numpygpt.inside.traces import one_text, trace
 from numpygpt.layers.base import Array
 from numpygpt.text.tokenizer import encode_text
 
@@ -174,12 +174,15 @@ def look(
 
 def expected_ids(model: GPT, encoding: tiktoken.Encoding, prompt: str | Sequence[int]) -> Array:
     """The prompt's ids; ValueError if there are none, or too many."""
-    ids = encode_text(encoding, prompt) if isinstance(prompt, str) else np.asarray(prompt)
-    most = min(MOST_TOKENS, model.config.context_length)
-    if not 1 <= len(ids) <= most:
-        why = "the context" if most < MOST_TOKENS else "what a page can show"
+    if encoding.n_vocab > model.config.vocab_size:
         raise ValueError(
-            f"expected a prompt of 1 to {most} tokens ({why}), got {len(ids)}"
-            + (": shorten it" if len(ids) else "")
+            f"expected the model's own encoding, of at most {model.config.vocab_size} tokens, got "
+            f"one of {encoding.n_vocab}"
         )
-    return ids.astype(np.int64)
+    ids = encode_text(encoding, prompt) if isinstance(prompt, str) else np.asarray(prompt)
+    most, T = min(MOST_TOKENS, model.config.context_length), ids.size
+    if not 1 <= T <= most:
+        why = "the context" if most < MOST_TOKENS else "what a page can show"
+        shorten = ": shorten it" if T else ""
+        raise ValueError(f"expected a prompt of 1 to {most} tokens ({why}), got {T}{shorten}")
+    return one_text(model, ids)
