@@ -285,6 +285,16 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     return run
 
 
+def test_a_kept_checkpoint_that_is_damaged_is_left_out_and_named(tmp_path: Path) -> None:
+    small_run(tmp_path)
+    first, *others = kept_checkpoints(tmp_path)
+    first[1].write_bytes(first[1].read_bytes()[:999])
+    seen = look(small_model(), encoding(), "robin")
+    steps = [entry["step"] for entry in look_back(seen, tmp_path, True)]
+    assert steps == [*[step for step, _ in others], 30] and len(steps) == 2
+    assert f"Step {first[0]} of the look back is left out: {first[1]} is no" in seen.left_out[-1]
+
+
 def test_the_newest_run_is_looked_at(run: Run, folder: Path) -> None:
     code, out, err = run("--prompt", PROMPT, "--json", "numbers.json")
     assert (code, err) == (0, "") and out.endswith("the page: runs/1/look.html\n")
