@@ -456,6 +456,18 @@ def test_what_cannot_be_written_is_called_as_it_was_asked_for(where: str, tmp_pa
     assert caught.value.filename == str(tmp_path / where)
 
 
+def test_a_full_disk_is_told_with_the_files_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError) as caught:
+        write_whole(tmp_path / "file", b"x")
+    assert caught.value.filename == str(tmp_path / "file") and not list(tmp_path.iterdir())
+
+
 def test_200_hostile_files(tmp_path: Path) -> None:
     run_all(tmp_path, 200)
 

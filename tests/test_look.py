@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import subprocess
 import sys
@@ -283,6 +284,15 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         return code, *capsys.readouterr()
 
     return run
+
+
+def test_a_folder_of_any_name_can_be_looked_at(run: Run, folder: Path) -> None:
+    name = os.fsdecode(b"odd \xff\x1b[31m\n")
+    (folder / name).symlink_to(folder / "runs" / "1")
+    code, out, err = run("--run", name, "--prompt", "robin", "--out", "odd.html")
+    assert (code, err) == (0, "") and out.startswith("odd \\udcff\u241b[31m")
+    assert "\x1b" not in out
+    (folder / name).unlink()
 
 
 def test_a_kept_checkpoint_that_is_damaged_is_left_out_and_named(tmp_path: Path) -> None:

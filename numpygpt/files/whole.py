@@ -74,26 +74,36 @@ def write_whole(
     OSError
         If the disk refuses. The old file is untouched then, and nothing of the new one is left.
     """
-    if path.exists() and not path.is_file():  # /dev/stdout, say: there is nothing to replace
-        with open(path, "wb") as file:
-            _write(file, write)
-        return
-    real = Path(os.path.realpath(path))
-    beside = real.with_name(f"{real.name}.{uuid.uuid4().hex}.part")
+    try:
+        if path.exists() and not path.is_file():  # /dev/stdout, say: there is nothing to replace
+            with open(path, "wb") as file:
+                _write(file, write)
+        else:
+            _replace(Path(os.path.realpath(path)), write, check)
+    except OSError as error:
+        if error.filename is None or str(error.filename).endswith(".part"):
+            error.filename, error.filename2 = str(path), None  # the name that was asked for
+        raise
+
+
+def _replace(
+    path: Path,
+    write: bytes | Callable[[BinaryIO], object],
+    check: Callable[[Path], object] | None,
+) -> None:
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
         with open(beside, "wb") as file:
             _write(file, write)
             flush_to_disk(file.fileno())
         if check is not None:
             check(beside)
-        os.replace(beside, real)
-    except BaseException as error:
+        os.replace(beside, path)
+    except BaseException:
         with suppress(OSError):
             beside.unlink()
-        if isinstance(error, OSError) and error.filename == str(beside):
-            error.filename, error.filename2 = str(path), None  # the name that was asked for
         raise
-    sync_folder(real.parent)
+    sync_folder(path.parent)
 
 
 def _write(file: BinaryIO, write: bytes | Callable[[BinaryIO], object]) -> None:

@@ -27,6 +27,7 @@ from numpygpt.inside.show.panels import of_embeddings, of_the_page
 from numpygpt.inside.show.within import Answers, Heads, answers_of, heads_of, plans
 from numpygpt.inside.traces import one_text, trace
 from numpygpt.layers.base import Array
+from numpygpt.text.printable import printable
 from numpygpt.text.tokenizer import encode_text
 
 PRECISE = 10_000_000  # parameters up to which a model is looked at in float64
@@ -153,7 +154,7 @@ def look(
     seen = trace(model.astype(np.float64) if small else model, ids)
     lens, left_out = predictions(seen), list[str]()
     result = Look(
-        name,
+        printable(name).encode(errors="backslashreplace").decode(),  # a file may have any name
         seen.model,
         encoding,
         prompt if isinstance(prompt, str) else encoding.decode(ids.tolist(), errors="replace"),
