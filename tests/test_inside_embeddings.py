@@ -133,6 +133,10 @@ def test_what_two_random_vectors_would_give() -> None:
     vectors = np.random.default_rng(1).standard_normal((9, 4)) + 0.7
     pairs = [cosine(a, b) for a, b in combinations(vectors, 2)]
     assert random_cosines(vectors) == pytest.approx((np.mean(pairs), np.std(pairs)), abs=1e-12)
+    pairs += [0.0] * 19  # two vectors 0: of each with nine others, and with one another
+    with_zeros = np.concatenate([np.zeros((2, 4)), vectors])
+    assert random_cosines(with_zeros) == pytest.approx((np.mean(pairs), np.std(pairs)), abs=1e-12)
+    assert random_cosines(np.zeros((3, 4))) == (0, 0)
 
 
 def test_neighbours_in_context_come_from_the_same_place_of_the_same_text() -> None:

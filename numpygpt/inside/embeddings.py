@@ -198,9 +198,9 @@ def map_in_context(
 def random_cosines(vectors: Array) -> tuple[float, float]:
     """Mean and standard deviation of the cosines of all pairs of two of the vectors (n, C)."""
     n, U = len(vectors), unit(vectors)
-    pairs = n * (n - 1)
-    mean = (float(np.square(U.sum(0)).sum()) - n) / pairs
-    square = (float(np.square(U.T @ U).sum()) - n) / pairs
+    own, pairs = np.count_nonzero(U.any(1)), n * (n - 1)  # |u|^2 is 1, but for a vector 0
+    mean = (float(np.square(U.sum(0)).sum()) - own) / pairs
+    square = (float(np.square(U.T @ U).sum()) - own) / pairs
     return mean, math.sqrt(max(square - mean**2, 0.0))
 
 
