@@ -94,6 +94,17 @@ def test_a_damaged_row_is_named(tmp_path: Path, bad: str) -> None:
     assert damage == f"{tmp_path / 'metrics.csv'}: line 3 is damaged; what comes before it is shown"
 
 
+def test_rows_that_an_editor_saved_are_read(tmp_path: Path) -> None:
+    write_rows(tmp_path, "1,0.1,3.5,1.0,0.01,,", "2,0.2,3.0,1.0,0.02,2.5,1.25")
+    expected, _ = read_metrics(tmp_path)
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    found, damage = read_metrics(tmp_path)
+    assert damage == ""
+    for name, column in expected.items():
+        np.testing.assert_array_equal(found[name], column)
+
+
 @pytest.mark.parametrize("data", [b"", HEAD, HEAD + b"1,0.1", b"a,b\n1,2\n", HEAD + b"x\n"])
 def test_no_row_at_all(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CheckpointError, match="expected the losses of a run: No such file"):

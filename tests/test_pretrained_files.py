@@ -1,6 +1,7 @@
 """Files as transformers writes them: every variant that is read, and everything that is refused."""
 
 import errno
+import itertools
 import json
 import os
 import struct
@@ -17,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 import numpygpt
 from numpygpt.config import GPTConfig
-from numpygpt.files.whole import CheckpointError
+from numpygpt.files.whole import CheckpointError, write_whole
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.layers.parameter import Array
@@ -497,6 +498,34 @@ def test_a_failed_write_keeps_the_old_file(
         model.save_pretrained(folder)
     assert_equal(make(), GPT.from_pretrained(folder))
     assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("written", [0, 1, 2, 3])
+def test_an_interrupted_write_leaves_one_whole_model_or_none(
+    written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never the weights of one and the heads of the other: their shapes are the same."""
+    shape = {"vocab_size": 257, "context_length": 9, "n_embd": 6, "n_layer": 2}
+    old, new = (GPT(GPTConfig(n_head=H, **shape), H) for H in (2, 3))
+    old.save_pretrained(tmp_path, encoding=byte_encoding())
+    count = itertools.count()
+
+    def interrupted(*args: Any) -> None:
+        if next(count) == written:
+            raise KeyboardInterrupt
+        write_whole(*args)
+
+    monkeypatch.setattr("numpygpt.pretrained.save.write_whole", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        new.save_pretrained(tmp_path, encoding=byte_encoding())
+    if written:
+        with pytest.raises(CheckpointError, match=r"expected config\.json and"):
+            GPT.from_pretrained(tmp_path)
+    else:
+        assert_equal(old, GPT.from_pretrained(tmp_path))
+    monkeypatch.undo()
+    new.save_pretrained(tmp_path, encoding=byte_encoding())
+    assert_equal(new, GPT.from_pretrained(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["new", "new/inner/most"])

@@ -63,7 +63,9 @@ def save_pretrained(
             flush_to_disk(written.fileno())
 
     with made_folder(user_path(folder)) as there:
-        write_whole(there / WEIGHTS, write)
+        # Until config.json is there again, the last of all, this is no model: an interrupted one
+        # could have the weights of one and the heads or the tokens of another.
+        write_whole(there / WEIGHTS, write, lambda _: (there / CONFIG).unlink(missing_ok=True))
         for name, text in texts.items():
             write_whole(there / name, text)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from codecs import BOM_UTF8
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -129,7 +130,7 @@ def read_metrics(folder: Path) -> tuple[dict[str, Array], str]:
     """
     path = folder / "metrics.csv"
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")  # by an editor
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path}: expected the losses of a run: {reason}") from None
