@@ -20,7 +20,7 @@ from long_hostile import archive_of, equal_runs, flipped, known_tokenizer, membe
 from numpygpt import GPT, AdamW, GPTConfig
 from numpygpt.files import archive
 from numpygpt.files.checkpoint import CHECKPOINT, CheckpointError, config_from
-from numpygpt.files.whole import remove_parts, write_whole
+from numpygpt.files.whole import expect_writable, remove_parts, write_whole
 from numpygpt.layers import Head, Parameter
 from numpygpt.pretrained import load_tokenizer
 from numpygpt.text.tokenizer import byte_encoding
@@ -437,7 +437,7 @@ def test_a_link_stays_and_leads_to_the_new_file(tmp_path: Path) -> None:
         assert os.listdir(tmp_path / "disk") == ["file"]
 
 
-def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read: list[bytes] = []
@@ -446,6 +446,10 @@ def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
     write_whole(pipe, b"numbers")
     reader.join(10)
     assert read == [b"numbers"] and pipe.is_fifo() and os.listdir(tmp_path) == ["pipe"]
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as of /dev, for most users
+    assert expect_writable(pipe) == pipe
+    with pytest.raises(ValueError, match=r"new cannot be written: .* is no folder to write into"):
+        expect_writable(tmp_path / "new")
 
 
 @pytest.mark.parametrize("where", ["nowhere/file", "file/in a file"])

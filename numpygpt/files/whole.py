@@ -46,9 +46,15 @@ def expect_writable(file: str | Path) -> Path:
     path = user_path(file)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected a file to write, got a folder")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{path} cannot be written: {path.parent} is no folder to write into")
+    folder = (path.resolve() if path.is_symlink() else path).parent
+    if not is_device(path) and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ValueError(f"{path} cannot be written: {folder} is no folder to write into")
     return path
+
+
+def is_device(path: Path) -> bool:
+    """Whether there is something that is written into, and not replaced: /dev/stdout, a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def write_whole(
@@ -75,7 +81,7 @@ def write_whole(
         If the disk refuses. The old file is untouched then, and nothing of the new one is left.
     """
     try:
-        if path.exists() and not path.is_file():  # /dev/stdout, say: there is nothing to replace
+        if is_device(path):
             with open(path, "wb") as file:
                 _write(file, write)
         else:

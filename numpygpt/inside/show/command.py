@@ -57,7 +57,7 @@ def find_subject(source: str | Path | None, untrained: str | None) -> Subject:
         training: Any = getattr(found, "training", {})  # a run has it
     text, options = training.get("text"), training.get("options")
     windows = str(options.get("windows", RANDOM)) if isinstance(options, dict) else RANDOM
-    stories = isinstance(text, dict) and text.get("file") is None
+    stories = isinstance(text, dict) and text.get("file", "") is None
     own = str(text.get("prompt", "")) if isinstance(text, dict) else ""
     prompt = STORY if stories else own or OTHERS
     folder = Path(source) if Path(source).is_dir() and training else None
