@@ -87,8 +87,8 @@ def write_whole(
         else:
             _replace(Path(os.path.realpath(path)), write, check)
     except OSError as error:
-        if error.filename is None or str(error.filename).endswith(".part"):
-            error.filename, error.filename2 = str(path), None  # the name that was asked for
+        if error.strerror and (not error.filename or str(error.filename).endswith(".part")):
+            error.filename = str(path)  # the name that was asked for
         raise
 
 
