@@ -38,21 +38,22 @@ def save_pretrained(
         from safetensors import TensorSpec, serialize_file
     except ModuleNotFoundError:
         raise missing_extra("safetensors") from None
-    if dtype != "bfloat16":  # which NumPy has not
-        dtype = np.dtype(dtype or model.flat.data.dtype).name
-    if dtype not in ("float64", "float32", "float16", "bfloat16"):
+    kind = str(dtype)
+    if kind != "bfloat16":  # which NumPy has not
+        kind = np.dtype(dtype or model.flat.data.dtype).name
+    if kind not in ("float64", "float32", "float16", "bfloat16"):
         raise ValueError(
-            f"save_pretrained: expected float64, float32, float16 or bfloat16, got {dtype!r}"
+            f"save_pretrained: expected float64, float32, float16 or bfloat16, got {kind!r}"
         )
-    texts = _texts(model.config, dtype, encoding)
+    texts = _texts(model.config, kind, encoding)
     parameters = {name: p.data for name, p in model.named_parameters()}
     specs, arrays = {}, []
     for theirs, ours in layout.names(model.config):
         # What is not there is a bias of queries, keys and values.
-        array = _stored(parameters.get(ours, np.zeros(3 * model.config.n_embd)), dtype)
+        array = _stored(parameters.get(ours, np.zeros(3 * model.config.n_embd)), kind)
         arrays.append(array)  # alive until the file is written
         specs["transformer." * (theirs != layout.HEAD) + theirs] = TensorSpec(
-            dtype=dtype, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
+            dtype=kind, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
         )
 
     def write(file: BinaryIO) -> None:
