@@ -162,16 +162,18 @@ def test_neighbours_in_context_come_from_the_same_place_of_the_same_text() -> No
 def test_ids_of_any_whole_numbers_are_the_same_text() -> None:
     model, text, words = make(), [97, 98], ["wren", "owl", "river"]  # tokens beyond 255
     expected = neighbours_in_context(model, ENCODING, text, 1, words)
-    for dtype in (np.uint8, np.int8, np.uint64, ">i2"):
+    dtypes: list[Any] = [np.uint8, np.int8, np.uint64, ">i2"]
+    for dtype in dtypes:
         found = neighbours_in_context(model, ENCODING, np.array(text, dtype), 1, words)
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one.ids, other.ids)
             np.testing.assert_array_equal(one.cosines, other.cosines)
-    for wrong in ([97.5, 98.5], [True, False], ["a", "b"]):
+    refused: list[Any] = [[97.5, 98.5], [True, False], ["a", "b"]]
+    for wrong in refused:
         with pytest.raises(TypeError, match="expected whole-number ids, got dtype"):
             neighbours_in_context(model, ENCODING, wrong, 1, words)
         with pytest.raises(TypeError, match="expected whole-number ids, got dtype"):
-            look(model, ENCODING, wrong)  # type: ignore[arg-type]
+            look(model, ENCODING, wrong)
 
 
 # -- maps -----------------------------------------------------------------------------------------

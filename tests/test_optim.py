@@ -113,8 +113,8 @@ def test_float32_stays_float32() -> None:
 
 def test_numbers_of_numpys_make_the_same_bits() -> None:
     plain, numpys = (GPT(CONFIG, 0) for _ in range(2))
-    settings = {"lr": 0.01, "betas": (0.9, 0.99), "eps": 1e-6, "weight_decay": 0.1}
-    others: dict[str, Any] = {k: np.array(v) for k, v in settings.items()}
+    settings: dict[str, Any] = {"lr": 0.01, "betas": (0.9, 0.99), "eps": 1e-6, "weight_decay": 0.1}
+    others = {k: np.array(v) for k, v in settings.items()}
     for model, options, scale in ((plain, settings, 0.3), (numpys, others, np.float64(0.3))):
         optimizer = AdamW(model, **options)
         for seed in (1, 2):

@@ -505,8 +505,8 @@ def test_an_interrupted_write_leaves_one_whole_model_or_none(
     written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never the weights of one and the heads of the other: their shapes are the same."""
-    shape = {"vocab_size": 257, "context_length": 9, "n_embd": 6, "n_layer": 2}
-    old, new = (GPT(GPTConfig(n_head=H, **shape), H) for H in (2, 3))
+    shape: dict[str, Any] = {"context_length": 9, "n_embd": 6, "n_layer": 2}
+    old, new = (GPT(GPTConfig(257, n_head=H, **shape), H) for H in (2, 3))
     old.save_pretrained(tmp_path, encoding=byte_encoding())
     count = itertools.count()
 
