@@ -131,7 +131,10 @@ def measure(args: argparse.Namespace) -> Iterator["Run | Table"]:
 def show(args: argparse.Namespace) -> None:
     """Measure or load, print, keep."""
     from benchmarks.report import Run, against, check_comparable
+    from numpygpt.files.whole import expect_writable
 
+    if args.json:
+        expect_writable(args.json)  # told before minutes of measuring
     before = Run.load(args.against) if args.against else None  # a wrong file is told at once
     results = measure(args) if args.kept is None else kept(Run.load(args.kept))
     run = next(results)

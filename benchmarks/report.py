@@ -73,7 +73,9 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        from numpygpt.files.whole import write_whole  # not before a worker says what is imported
+
+        write_whole(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path) -> "Run":

@@ -48,17 +48,19 @@ def one_blas_thread() -> Iterator[bool]:
         yield False
         return
     set_threads, get_threads = openblas
-    with _lock:
-        _users += 1
-        if _users == 1:
-            _outside = get_threads()
-            set_threads(1)
+    counted = False  # changes with _users, in one statement: Ctrl-C comes after calls
     try:
+        with _lock:
+            if not _users:
+                _outside = get_threads()
+            _users, counted = _users + 1, True
+            if _users == 1:
+                set_threads(1)
         yield True
     finally:
         with _lock:
-            _users -= 1
-            if not _users:
+            _users -= counted
+            if counted and not _users:
                 set_threads(_outside)
 
 

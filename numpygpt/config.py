@@ -22,6 +22,24 @@ SMALL: dict[str, Any] = {
     "sinusoidal_positions": True,
     "zero_init_attention": True,
 }
+KINDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
+
+
+def expect_types(options: Any) -> None:
+    """Raise unless each field of a dataclass of options has its default's type.
+
+    A whole number serves as a number, and NumPy's numbers as Python's, which they become. What is
+    written to a file is then what can be read from it again.
+    """
+    for field in fields(options):
+        value, kind = getattr(options, field.name), type(field.default)
+        if isinstance(value, np.generic):
+            value = value.item()
+            object.__setattr__(options, field.name, value)
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise ValueError(
+                f"{type(options).__name__}: expected {field.name} {KINDS[kind]}, got {value!r:.50}"
+            )
 
 
 @dataclass(frozen=True)
@@ -70,27 +88,19 @@ class GPTConfig:
     zero_init_attention: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, np.generic):  # NumPy's numbers serve as well, but JSON has none
-                object.__setattr__(self, name, value.item())
+        expect_types(self)
         for name in ("vocab_size", "context_length", "n_embd", "n_head", "n_layer"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"GPTConfig: expected {name} a whole number from 1, got {value!r}")
+            if (value := getattr(self, name)) < 1:
+                raise ValueError(f"GPTConfig: expected {name} a whole number from 1, got {value}")
         if self.n_embd % self.n_head:
             raise ValueError(
                 f"GPTConfig: expected n_embd divisible by n_head, got {self.n_embd} and "
                 f"{self.n_head}"
             )
-        if not (isinstance(self.dropout, float | int) and 0 <= self.dropout < 1):
-            raise ValueError(f"GPTConfig: expected 0 <= dropout < 1, got {self.dropout!r}")
-        if not (isinstance(self.init_std, float | int) and 0 <= self.init_std < math.inf):
-            raise ValueError(f"GPTConfig: expected init_std at least 0, got {self.init_std!r}")
-        for name in ("qkv_bias", "tie_weights", "sinusoidal_positions", "zero_init_attention"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(
-                    f"GPTConfig: expected {name} True or False, got {getattr(self, name)!r}"
-                )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"GPTConfig: expected 0 <= dropout < 1, got {self.dropout}")
+        if not 0 <= self.init_std < math.inf:
+            raise ValueError(f"GPTConfig: expected init_std at least 0, got {self.init_std}")
 
     @property
     def proj_std(self) -> float:

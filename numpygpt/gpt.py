@@ -227,7 +227,7 @@ class GPT(Layer):
     def save_pretrained(
         self,
         folder: str | Path,
-        dtype: str | None = None,
+        dtype: npt.DTypeLike | None = None,
         encoding: "tiktoken.Encoding | None" = None,
     ) -> None:
         """Write, in a dtype, what `from_pretrained` and transformers' GPT2LMHeadModel load.

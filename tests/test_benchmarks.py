@@ -385,9 +385,12 @@ def test_wrong_input_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--kept", str(nameless)], "expected a run kept with --json"),
         (["--against", str(tmp_path / "none.json")], "none.json"),
         (["--work", "no such work", "--only", "training"], "no such work"),
+        (["--json", str(tmp_path / "no" / "x.json"), "--only", "limits"], "is no folder to write"),
+        (["--json", str(tmp_path), "--only", "limits"], "expected a file to write, got a folder"),
     ):
         assert main(arguments) == 2
         printed = capsys.readouterr()
+        assert "--json" not in arguments or not printed.out  # before anything is measured
         assert message in printed.err and "Traceback" not in printed.err
 
 

@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import struct
+import threading
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from long_hostile import archive_of, equal_runs, flipped, known_tokenizer, membe
 from numpygpt import GPT, AdamW, GPTConfig
 from numpygpt.files import archive
 from numpygpt.files.checkpoint import CHECKPOINT, config_from
-from numpygpt.files.whole import CheckpointError, remove_parts, write_whole
+from numpygpt.files.whole import CheckpointError, expect_writable, remove_parts, write_whole
 from numpygpt.layers import Head, Parameter
 from numpygpt.pretrained import load_tokenizer
 from numpygpt.text.tokenizer import byte_encoding
@@ -282,7 +283,7 @@ def test_an_unknown_field_is_refused_by_name(run: Path) -> None:
         config_from(TrainConfig, {"momentum": 0.9})
     with pytest.raises(ValueError, match="expected the fields of TrainConfig, got 3"):
         config_from(TrainConfig, 3)
-    with pytest.raises(ValueError, match=r"expected steps as int, got 5.5"):
+    with pytest.raises(ValueError, match=r"expected steps a whole number, got 5.5"):
         config_from(TrainConfig, {"steps": 5.5})
 
 
@@ -293,7 +294,7 @@ def test_an_unknown_field_is_refused_by_name(run: Path) -> None:
         (b"{}", "config.json: 'model'"),
         (b'{"model": {}, "training": {}, "arrays": ["weights", "adamw_m"]}', "unknown contents"),
         (b'{"model": {}, "training": [], "arrays": ["weights"]}', "unknown contents"),
-        (b'{"model": {"n_layer": "3"}}', "expected n_layer as int, got '3'"),
+        (b'{"model": {"n_layer": "3"}}', "expected n_layer a whole number, got '3'"),
     ],
 )
 def test_a_configuration_that_is_none(run: Path, config: bytes, reason: str) -> None:
@@ -423,6 +424,54 @@ def test_a_new_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "file.123.part").write_bytes(b"of a process that was killed")
     remove_parts(path)
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_stays_and_leads_to_the_new_file(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link, real = tmp_path / "link", tmp_path / "disk" / "file"
+    link.symlink_to(real)
+    for content in (b"first", b"second"):  # what it leads to is not there yet, and then is
+        write_whole(link, content)
+        assert link.is_symlink() and real.read_bytes() == content
+        (tmp_path / "disk" / "file.123.part").write_bytes(b"of a process that was killed")
+        remove_parts(link)
+        assert os.listdir(tmp_path / "disk") == ["file"]
+
+
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    write_whole(pipe, b"numbers")
+    reader.join(10)
+    assert read == [b"numbers"] and pipe.is_fifo() and os.listdir(tmp_path) == ["pipe"]
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as of /dev, for most users
+    assert expect_writable(pipe) == pipe
+    with pytest.raises(ValueError, match=r"new cannot be written: .* is no folder to write into"):
+        expect_writable(tmp_path / "new")
+
+
+@pytest.mark.parametrize("where", ["nowhere/file", "file/in a file"])
+def test_what_cannot_be_written_is_called_as_it_was_asked_for(where: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError) as caught:
+        write_whole(tmp_path / where, b"")
+    assert caught.value.filename == str(tmp_path / where)
+
+
+def test_a_full_disk_is_told_with_the_files_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError) as caught:
+        write_whole(tmp_path / "file", b"x")
+    assert str(caught.value) == f"[Errno 28] No space left on device: {str(tmp_path / 'file')!r}"
+    assert not list(tmp_path.iterdir())
 
 
 def test_200_hostile_files(tmp_path: Path) -> None:

@@ -311,8 +311,9 @@ def test_a_text_that_was_moved(run: Run, folder: Path, tmp_path: Path) -> None:
         (b"caf\xe9 " * 500, r"bad\.txt: expected UTF-8 text, .* 0xe9 in position 3"),
         (b"\x89PNG\r\n\x1a\n" * 100, r"bad\.txt: expected UTF-8 text"),
         ("été ".encode("utf-16") * 500, r"bad\.txt: expected UTF-8 text"),
+        (b"<|endoftext|>" * 500, r"expected text to hold out, got nothing but <\|endoftext\|>"),
     ],
-    ids=["empty", "blank", "tiny", "latin-1", "binary", "utf-16"],
+    ids=["empty", "blank", "tiny", "latin-1", "binary", "utf-16", "marks"],
 )
 def test_wrong_texts(text: bytes, message: str, run: Run, folder: Path) -> None:
     (folder / "bad.txt").write_bytes(text)

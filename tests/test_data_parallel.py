@@ -1,6 +1,8 @@
 """A batch in shares: the same loss and gradients, the same bits for any number of threads."""
 
+import sys
 import threading
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -123,6 +125,44 @@ def test_a_product_is_one_threads_while_others_work() -> None:
         assert get_threads() == 3
     finally:
         set_threads(before)
+
+
+def test_ctrl_c_on_the_way_in_leaves_blas_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [4]
+    fake = lambda n: now.__setitem__(0, n), lambda: now[0]
+    monkeypatch.setattr(blas, "_openblas", lambda: fake)
+
+    def interrupted_at(step: int) -> bool:
+        """Ctrl-C before a line of `one_blas_thread`, or inside the block; whether it has come."""
+        lines = set[int]()
+
+        def at_line(frame: FrameType, event: str, _: object) -> Any:
+            if event == "call" and frame.f_code.co_name != "one_blas_thread":
+                return None
+            if event == "line" and frame.f_lineno not in lines:  # `with` comes again, at its end
+                lines.add(frame.f_lineno)
+                if len(lines) == step:
+                    raise KeyboardInterrupt
+            return at_line
+
+        before = sys.gettrace()
+        sys.settrace(at_line)
+        try:
+            with blas.one_blas_thread():
+                sys.settrace(before)
+                assert now == [1]
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+    steps = 0
+    while interrupted_at(steps + 1):
+        steps += 1
+        assert (now, blas._users) == ([4], 0)
+    assert steps > 8
+    assert (now, blas._users) == ([4], 0)
 
 
 def test_without_a_say_in_blas_threads_one_thread_makes_all_products(

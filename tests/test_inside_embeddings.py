@@ -13,6 +13,7 @@ from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.inside import (
     embedding_map,
     grouping,
+    look,
     map_in_context,
     neighbours,
     neighbours_in_context,
@@ -122,6 +123,10 @@ def test_neighbours_among_some_tokens_are_centred_on_these() -> None:
     assert near.deviation == pytest.approx(np.std(pairs), abs=1e-12)
     with pytest.raises(ValueError, match="at least 1 neighbour"):
         neighbours(model, ENCODING, "robin", n=0)
+    with pytest.raises(IndexError, match=f"among.: expected ids from 0 to {V - 1}, got -1"):
+        neighbours(model, ENCODING, "robin", among=[-1, 257, 258])  # not the last token
+    with pytest.raises(ValueError, match="at least two tokens to look among, got 1"):
+        neighbours(model, ENCODING, "robin", among=[257, 257])
 
 
 def test_a_token_s_id_stands_for_its_word() -> None:
@@ -142,6 +147,10 @@ def test_what_two_random_vectors_would_give() -> None:
     vectors = np.random.default_rng(1).standard_normal((9, 4)) + 0.7
     pairs = [cosine(a, b) for a, b in combinations(vectors, 2)]
     assert random_cosines(vectors) == pytest.approx((np.mean(pairs), np.std(pairs)), abs=1e-12)
+    pairs += [0.0] * 19  # two vectors 0: of each with nine others, and with one another
+    with_zeros = np.concatenate([np.zeros((2, 4)), vectors])
+    assert random_cosines(with_zeros) == pytest.approx((np.mean(pairs), np.std(pairs)), abs=1e-12)
+    assert random_cosines(np.zeros((3, 4))) == (0, 0)
 
 
 def test_neighbours_in_context_come_from_the_same_place_of_the_same_text() -> None:
@@ -164,6 +173,23 @@ def test_neighbours_in_context_come_from_the_same_place_of_the_same_text() -> No
         neighbours_in_context(model, ENCODING, text, 2, ["wren", "robin"])
 
 
+def test_ids_of_any_whole_numbers_are_the_same_text() -> None:
+    model, text, words = make(), [97, 98], ["wren", "owl", "river"]  # tokens beyond 255
+    expected = neighbours_in_context(model, ENCODING, text, 1, words)
+    dtypes: list[Any] = [np.uint8, np.int8, np.uint64, ">i2"]
+    for dtype in dtypes:
+        found = neighbours_in_context(model, ENCODING, np.array(text, dtype), 1, words)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.ids, other.ids)
+            np.testing.assert_array_equal(one.cosines, other.cosines)
+    refused: list[Any] = [[97.5, 98.5], [True, False], ["a", "b"]]
+    for wrong in refused:
+        with pytest.raises(TypeError, match="expected whole-number ids, got dtype"):
+            neighbours_in_context(model, ENCODING, wrong, 1, words)
+        with pytest.raises(TypeError, match="expected whole-number ids, got dtype"):
+            look(model, ENCODING, wrong)
+
+
 # -- maps -----------------------------------------------------------------------------------------
 
 
@@ -179,6 +205,10 @@ def test_a_map_has_the_two_directions_of_most_variance() -> None:
     assert found.words == words
     with pytest.raises(ValueError, match="at least three words, got 2"):
         embedding_map(model, ENCODING, words[:2])
+    with pytest.raises(ValueError, match="at least three words, got 0"):
+        embedding_map(model, ENCODING, [])
+    model.token_embedding.W.data[...] = 1  # all at one place
+    assert embedding_map(model, ENCODING, words).share.tolist() == [0, 0]
 
 
 def test_maps_in_context_before_and_after_each_block() -> None:

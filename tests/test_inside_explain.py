@@ -1,5 +1,6 @@
 """Lens, attribution and ablation: sums that must equal, and models changed by hand as oracles."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -244,3 +245,6 @@ def test_parts_that_are_not_there_are_refused() -> None:
         logits_without(seen, "0.0", "median")
     with pytest.raises(ValueError, match="as many tokens, seen by one model, got 5 and 6"):
         patch(trace(model, IDS[:5]), seen, Answer(1))
+    other = GPT(replace(model.config, n_head=1), 0, np.float64)  # as wide, and of as many blocks
+    with pytest.raises(ValueError, match="as many tokens, seen by one model, got 6 and 6"):
+        patch(trace(other, IDS), seen, Answer(1))

@@ -137,6 +137,13 @@ def test_all_identities_hold(tie: bool, qkv_bias: bool) -> None:
         assert identity.limit <= (1e-7 if "difference" in identity.name else 1e-9), identity
 
 
+def test_identities_hold_where_no_token_says_anything() -> None:
+    model = make()
+    for part in (model.token_embedding, model.head):
+        part.W.data[...] = 0
+    assert all(identity.holds for identity in identities(model, IDS))
+
+
 BUGS = {  # what is wrong: which identities say so
     "a bias that is none": [
         "the parts of a logit sum to it",

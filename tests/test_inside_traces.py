@@ -127,6 +127,8 @@ def test_heads_built_for_their_kind_are_found() -> None:
     assert scores.strongest("duplicate", 1)[0][:2] == (0, 0)
     with pytest.raises(ValueError, match="expected one of previous, first, duplicate, induction"):
         scores.strongest("next")
+    with pytest.raises(ValueError, match="expected at least 1 head, got -1"):
+        scores.strongest("previous", -1)
 
 
 def test_a_score_is_the_sum_over_pairs_of_parts() -> None:

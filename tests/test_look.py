@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,15 +14,18 @@ import numpy as np
 import pytest
 from looked_at import PROMPT, encoding, small_model, small_run
 
+from numpygpt import GPT, GPTConfig
 from numpygpt.cli import main
 from numpygpt.inside.check import Identity
 from numpygpt.inside.embeddings import neighbours
 from numpygpt.inside.show import as_json, command
+from numpygpt.inside.show.kept import look_back
 from numpygpt.inside.show.looking import Look, look
 from numpygpt.inside.show.page import escaped, page
 from numpygpt.inside.show.terminal import Screen
 from numpygpt.text.printable import columns_of
 from numpygpt.text.tokenizer import encode_text
+from numpygpt.training.folder import kept_checkpoints
 
 Run = Callable[..., tuple[int, str, str]]
 HOSTILE = "</script><script>alert(1)</script> <!-- \u2028 & \"'\n"
@@ -41,6 +45,11 @@ def logits_of(seen: Look) -> Any:
     """By the model's own forward pass, in float64."""
     model = small_model().astype(np.float64).eval()
     return model.forward(seen.ids[None])[0]
+
+
+def test_a_tokenizer_of_more_tokens_than_the_model_is_none_of_its_own() -> None:
+    with pytest.raises(ValueError, match=r"own encoding, of at most 100 tokens, got one of \d+"):
+        look(GPT(GPTConfig(100, 32, 8, 2, 1)), encoding(), PROMPT)
 
 
 # -- the numbers ----------------------------------------------------------------------------------
@@ -278,6 +287,25 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     return run
 
 
+def test_a_folder_of_any_name_can_be_looked_at(run: Run, folder: Path) -> None:
+    name = os.fsdecode(b"odd \xff\x1b[31m\n")
+    (folder / name).symlink_to(folder / "runs" / "1")
+    code, out, err = run("--run", name, "--prompt", "robin", "--out", "odd.html")
+    assert (code, err) == (0, "") and out.startswith("odd \\udcff\u241b[31m")
+    assert "\x1b" not in out
+    (folder / name).unlink()
+
+
+def test_a_kept_checkpoint_that_is_damaged_is_left_out_and_named(tmp_path: Path) -> None:
+    small_run(tmp_path)
+    first, *others = kept_checkpoints(tmp_path)
+    first[1].write_bytes(first[1].read_bytes()[:999])
+    seen = look(small_model(), encoding(), "robin")
+    steps = [entry["step"] for entry in look_back(seen, tmp_path, True)]
+    assert steps == [*[step for step, _ in others], 30] and len(steps) == 2
+    assert f"Step {first[0]} of the look back is left out: {first[1]} is no" in seen.left_out[-1]
+
+
 def test_the_newest_run_is_looked_at(run: Run, folder: Path) -> None:
     code, out, err = run("--prompt", PROMPT, "--json", "numbers.json")
     assert (code, err) == (0, "") and out.endswith("the page: runs/1/look.html\n")
@@ -313,6 +341,8 @@ def test_check_prints_the_identities_only(run: Run, monkeypatch: pytest.MonkeyPa
         (["--word", " "], r"expected a word, got ' '"),
         (["--out", "nowhere/page.html"], r"nowhere is no folder to write into"),
         (["--json", "nowhere/x.json"], r"nowhere is no folder to write into"),
+        (["--out", "x.html", "--json", "./x.html"], "expected two files, got x.html for both"),
+        (["--check", "--json", "x", "--open"], "no page and no numbers: remove --json, --open"),
         (["--out", "runs"], r"runs: expected a file to write, got a folder"),
         (["--run", "runs"], r"expected the folder of a run"),
         (["--untrained", "gpt3"], r"unknown preset 'gpt3'"),

@@ -1,14 +1,16 @@
 """The training loop: what one step does, that it learns, and that it says where it failed."""
 
+import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from numpygpt import GPT, GPTConfig
+from numpygpt.files.checkpoint import config_from
 from numpygpt.layers.base import Layer
 from numpygpt.layers.dropout import Dropout
 from numpygpt.layers.parameter import Array
@@ -100,11 +102,26 @@ def test_restored_it_goes_on_bit_for_bit() -> None:
             "min_learning_rate at most learning_rate, 0.0001, got 0.0003",
         ),
         ({"min_learning_rate": math.nan}, "min_learning_rate at most learning_rate, .* got nan"),
+        ({"steps": 2.5}, r"TrainConfig: expected steps a whole number, got 2\.5"),
+        ({"batch_size": 2.0}, r"expected batch_size a whole number, got 2\.0"),
+        ({"clip": True}, "expected clip a number, got True"),
+        ({"decay_all": 1}, "expected decay_all True or False, got 1"),
+        ({"windows": None}, "expected windows a text, got None"),
     ],
 )
 def test_options_that_make_no_sense(wrong: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         TrainConfig(**wrong)
+
+
+def test_options_of_numpys_are_written_and_read_as_pythons() -> None:
+    config = TrainConfig(
+        steps=np.int64(7),  # type: ignore[arg-type]
+        learning_rate=np.float32(0.25),  # type: ignore[arg-type]
+        decay_all=np.bool_(True),  # type: ignore[arg-type]
+    )
+    assert config == TrainConfig(steps=7, learning_rate=0.25, decay_all=True)
+    assert config_from(TrainConfig, json.loads(json.dumps(asdict(config)))) == config
 
 
 @pytest.mark.parametrize("learning_rate", [0.0, 1e-6, 1e-4, 6e-3, 0.7])

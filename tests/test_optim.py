@@ -111,6 +111,18 @@ def test_float32_stays_float32() -> None:
         assert array.dtype == np.float32 and np.isfinite(array).all()
 
 
+def test_numbers_of_numpys_make_the_same_bits() -> None:
+    plain, numpys = (GPT(CONFIG, 0) for _ in range(2))
+    settings: dict[str, Any] = {"lr": 0.01, "betas": (0.9, 0.99), "eps": 1e-6, "weight_decay": 0.1}
+    others = {k: np.array(v) for k, v in settings.items()}
+    for model, options, scale in ((plain, settings, 0.3), (numpys, others, np.float64(0.3))):
+        optimizer = AdamW(model, **options)
+        for seed in (1, 2):
+            model.flat.grad[...] = np.random.default_rng(seed).standard_normal(model.flat.data.size)
+            optimizer.step(scale)
+    np.testing.assert_array_equal(plain.flat.data, numpys.flat.data)
+
+
 def test_the_norm_of_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optim, "NORM_BLOCK", 7)
     layer = Linear(6, 5).initialize(0, np.float64)

@@ -94,6 +94,17 @@ def test_a_damaged_row_is_named(tmp_path: Path, bad: str) -> None:
     assert damage == f"{tmp_path / 'metrics.csv'}: line 3 is damaged; what comes before it is shown"
 
 
+def test_rows_that_an_editor_saved_are_read(tmp_path: Path) -> None:
+    write_rows(tmp_path, "1,0.1,3.5,1.0,0.01,,", "2,0.2,3.0,1.0,0.02,2.5,1.25")
+    expected, _ = read_metrics(tmp_path)
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    found, damage = read_metrics(tmp_path)
+    assert damage == ""
+    for name, column in expected.items():
+        np.testing.assert_array_equal(found[name], column)
+
+
 @pytest.mark.parametrize("data", [b"", HEAD, HEAD + b"1,0.1", b"a,b\n1,2\n", HEAD + b"x\n"])
 def test_no_row_at_all(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CheckpointError, match="expected the losses of a run: No such file"):
@@ -267,6 +278,7 @@ def test_the_words_of_the_stories_by_their_kinds(
     [
         (["--out", "a.gif"], r"a\.gif: expected a file's name that ends in .png, .svg, .pdf$"),
         (["--out", "a"], r"a: expected a file's name that ends in"),
+        (["--out", "no/folder/a.png"], r"no/folder/a\.png .*no/folder is no folder to write into"),
         (["--prompt", "a"], "--prompt is the text for --attention"),
         (["--attention", "0.0"], "--attention: expected a text for the head to look at, --prompt"),
         (["--attention", "2.0", "--prompt", "a"], "no head 2.0 .*blocks are 0 to 1, heads 0 to 2"),
@@ -291,12 +303,6 @@ def test_a_wrong_name_of_a_head(name: str, run: Run) -> None:
     code, out, err = run(f"--attention={name}", "--prompt=a")
     assert (code, out) == (2, "")
     assert f"argument --attention: expected LAYER.HEAD, such as 0.3, got {name!r}" in err
-
-
-@drawing
-def test_a_place_where_nothing_can_be_written(run: Run) -> None:
-    code, out, err = run("--out", "no/such/folder/a.png")
-    assert (code, out) == (2, "") and err.count("\n") == 1 and "No such file or directory" in err
 
 
 def test_without_matplotlib(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

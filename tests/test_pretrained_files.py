@@ -1,6 +1,7 @@
 """Files as transformers writes them: every variant that is read, and everything that is refused."""
 
 import errno
+import itertools
 import json
 import os
 import struct
@@ -17,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 import numpygpt
 from numpygpt.config import GPTConfig
-from numpygpt.files.whole import CheckpointError
+from numpygpt.files.whole import CheckpointError, write_whole
 from numpygpt.gpt import GPT
 from numpygpt.gradcheck.oracles import draw_parameters
 from numpygpt.layers.parameter import Array
@@ -135,6 +136,14 @@ def test_numbers_that_a_dtype_cannot_hold_are_not_written(
 def test_an_unknown_dtype_is_not_written(model: GPT, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected float64, float32, .* got 'int8'"):
         model.save_pretrained(tmp_path, "int8")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.dtype("float16"), "f2"])
+def test_a_dtype_is_named_as_numpy_names_them(model: GPT, tmp_path: Path, dtype: Any) -> None:
+    model.save_pretrained(tmp_path / "typed", dtype)
+    model.save_pretrained(tmp_path / "named", "float16")
+    for name in ("config.json", WEIGHTS):
+        assert (tmp_path / "typed" / name).read_bytes() == (tmp_path / "named" / name).read_bytes()
 
 
 @pytest.mark.parametrize("prefix", ["", "transformer."])
@@ -273,6 +282,8 @@ def test_a_shorter_context_and_another_dropout(model: GPT, folder: Path) -> None
     np.testing.assert_array_equal(short.forward(IDS), model.forward(IDS))
     with pytest.raises(ValueError, match="context_length at most 9, the model's own, got 10"):
         GPT.from_pretrained(folder, context_length=10)
+    with pytest.raises(ValueError, match="expected context_length a whole number, got '5'"):
+        GPT.from_pretrained(folder, context_length="5")
 
 
 def test_different_dropouts_are_reported(folder: Path) -> None:
@@ -487,6 +498,34 @@ def test_a_failed_write_keeps_the_old_file(
         model.save_pretrained(folder)
     assert_equal(make(), GPT.from_pretrained(folder))
     assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("written", [0, 1, 2, 3])
+def test_an_interrupted_write_leaves_one_whole_model_or_none(
+    written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never the weights of one and the heads of the other: their shapes are the same."""
+    shape: dict[str, Any] = {"context_length": 9, "n_embd": 6, "n_layer": 2}
+    old, new = (GPT(GPTConfig(257, n_head=H, **shape), H) for H in (2, 3))
+    old.save_pretrained(tmp_path, encoding=byte_encoding())
+    count = itertools.count()
+
+    def interrupted(*args: Any) -> None:
+        if next(count) == written:
+            raise KeyboardInterrupt
+        write_whole(*args)
+
+    monkeypatch.setattr("numpygpt.pretrained.save.write_whole", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        new.save_pretrained(tmp_path, encoding=byte_encoding())
+    if written:
+        with pytest.raises(CheckpointError, match=r"expected config\.json and"):
+            GPT.from_pretrained(tmp_path)
+    else:
+        assert_equal(old, GPT.from_pretrained(tmp_path))
+    monkeypatch.undo()
+    new.save_pretrained(tmp_path, encoding=byte_encoding())
+    assert_equal(new, GPT.from_pretrained(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["new", "new/inner/most"])

@@ -103,6 +103,16 @@ def test_end_of_text_may_come_first(tmp_path: Path) -> None:
     assert encoding.decode(encode_text(encoding, TEXT).tolist()) == TEXT
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CR LF"])
+def test_files_as_an_editor_saves_them(mark: bytes, end: bytes, tmp_path: Path) -> None:
+    expected = load_tokenizer(write(tmp_path))
+    for name in ("config.json", "vocab.json", "merges.txt"):
+        path = tmp_path / name
+        path.write_bytes(mark + path.read_bytes().replace(b"\n", end))
+    assert_same(load_tokenizer(tmp_path), expected)
+
+
 def test_tokens_that_were_added_are_themselves(tmp_path: Path) -> None:
     added = {"<|pad|>": 260, "<|pad|>2": 261}
     (tmp_path / "added_tokens.json").write_text(json.dumps(added))

@@ -153,6 +153,33 @@ def test_a_crash_loses_the_steps_since_the_last_checkpoint(
     assert sorted(os.listdir("cut")) == [CHECKPOINT, "metrics.csv"]
 
 
+@pytest.mark.parametrize("change", ["line ends", "byte order mark", "damaged row", "another's"])
+def test_rows_that_cannot_be_read_are_not_lost(
+    change: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--steps 4 --out run") == 0
+    path = here / "run" / "metrics.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    if change == "damaged row":
+        lines[2] = b"2,oops\n"
+    data = {
+        "line ends": b"".join(lines).replace(b"\n", b"\r\n"),
+        "byte order mark": b"\xef\xbb\xbf" + b"".join(lines),
+        "another's": b"day,weight\n1,2\n",
+    }.get(change, b"".join(lines))
+    path.write_bytes(data)
+    (here / "run" / "metrics.1.csv").write_bytes(b"of another time")
+    capsys.readouterr()
+    assert main(["train", "--resume", "run", "--steps", "6"]) == 0
+    assert "run/metrics.csv has not all rows of the steps up to 4: as it was, it is now run/m" in (
+        capsys.readouterr().err
+    )
+    assert (here / "run" / "metrics.2.csv").read_bytes() == data
+    assert (here / "run" / "metrics.1.csv").read_bytes() == b"of another time"
+    kept = ["1"] if change == "damaged row" else []
+    assert [row["step"] for row in rows("run")] == [*kept, "5", "6"]
+
+
 def test_a_run_is_whole_before_its_first_step(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert train("--steps 3 --out straight") == 0
     with monkeypatch.context() as patch:

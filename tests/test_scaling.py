@@ -60,10 +60,11 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
         ("--processes 5 --batch-size 4", "expected a batch size of at least 5, got 4"),
         ("--processes 2 --bandwidth 0", "expected a bandwidth and gflops above 0"),
         ("--processes 2 --latency -1", "a latency from 0, got"),
+        ("--processes 2 --gflops 0", "gflops above 0 and a latency from 0, got 1.25, 0 and 50"),
     ],
 )
 def test_what_cannot_be(more: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(f"info {more} --gflops 1".split()) == 2
+    assert main(f"info --gflops 1 {more}".split()) == 2
     assert said in capsys.readouterr().err
 
 

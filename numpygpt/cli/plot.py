@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from numpygpt.files.whole import expect_writable
 from numpygpt.inside import story_kinds
 from numpygpt.plot import draw_attention, draw_embeddings, draw_losses
 from numpygpt.plot.embeddings import common_words
@@ -24,6 +25,7 @@ def draw(args: argparse.Namespace) -> None:
     kind = next((name for name, value in kinds.items() if value is not None), "losses")
     out = args.out or f"{kind}.png"
     format_of(out)  # told before a model is read
+    expect_writable(out)
     if kind == "losses":
         for damage in draw_losses(source, out):
             print(f"numpygpt: {damage}", file=sys.stderr)

@@ -110,18 +110,18 @@ def describe_scaling(
     gflops: float | None,
 ) -> str:
     """The lines that `numpygpt info --processes P` adds."""
-    measured = gflops is None
-    s = scaling_of(config, B, T, P, bandwidth, latency, gflops or matrix_speed() / 1e9)
+    speed = matrix_speed() / 1e9 if gflops is None else gflops
+    s = scaling_of(config, B, T, P, bandwidth, latency, speed)
     activations = activation_floats(config, -(-B // P), T)
 
     def row(what: str, value: float, unit: str) -> str:
         return f"  {what:33} {value:>12,.2f} {unit}"
 
-    speed = "its matrix products here, now" if measured else "as given"
+    whose = "its matrix products here, now" if gflops is None else "as given"
     return "\n".join(
         [
             "",
-            f"a step by {P} processes, {s.speed / 1e9:,.0f} Gflop/s each ({speed}), that exchange "
+            f"a step by {P} processes, {s.speed / 1e9:,.0f} Gflop/s each ({whose}), that exchange "
             f"{bandwidth:g} GB/s after {latency:g} us",
             row(f"compute, {-(-B // P)} of {B} sequences", s.compute * 1e3, "ms"),
             row("exchange", s.exchange * 1e3, "ms"),

@@ -50,12 +50,30 @@ def refuse_pointer(path: Path, start: bytes) -> None:
         )
 
 
+def expect_writable(file: str | Path) -> Path:
+    """The path, as users write it; raise, before work is done, if no file can be written there."""
+    path = user_path(file)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected a file to write, got a folder")
+    folder = (path.resolve() if path.is_symlink() else path).parent
+    if not is_device(path) and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ValueError(f"{path} cannot be written: {folder} is no folder to write into")
+    return path
+
+
+def is_device(path: Path) -> bool:
+    """Whether there is something that is written into, and not replaced: /dev/stdout, a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def write_whole(
     path: Path,
     write: bytes | Callable[[BinaryIO], object],
     check: Callable[[Path], object] | None = None,
 ) -> None:
     """Put a new file in the place of `path` in one instant: at every moment a whole one is there.
+
+    A link stays, and what it leads to is replaced. A device or a pipe is written into.
 
     Parameters
     ----------
@@ -71,22 +89,44 @@ def write_whole(
     OSError
         If the disk refuses. The old file is untouched then, and nothing of the new one is left.
     """
+    try:
+        if is_device(path):
+            with open(path, "wb") as file:
+                _write(file, write)
+        else:
+            _replace(Path(os.path.realpath(path)), write, check)
+    except OSError as error:
+        if error.strerror and (not error.filename or str(error.filename).endswith(".part")):
+            error.filename = str(path)  # the name that was asked for
+        raise
+
+
+def _replace(
+    path: Path,
+    write: bytes | Callable[[BinaryIO], object],
+    check: Callable[[Path], object] | None,
+) -> None:
     beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
         with open(beside, "wb") as file:
-            if isinstance(write, bytes):
-                file.write(write)
-            else:
-                write(file)
-            file.flush()
+            _write(file, write)
             flush_to_disk(file.fileno())
         if check is not None:
             check(beside)
         os.replace(beside, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise
     sync_folder(path.parent)
+
+
+def _write(file: BinaryIO, write: bytes | Callable[[BinaryIO], object]) -> None:
+    if isinstance(write, bytes):
+        file.write(write)
+    else:
+        write(file)
+    file.flush()
 
 
 def remove_parts(path: Path) -> None:
@@ -94,7 +134,8 @@ def remove_parts(path: Path) -> None:
 
     The name may be a pattern, such as `step-*.npz`.
     """
-    for part in path.parent.glob(f"{path.name}.*.part"):
+    real = Path(os.path.realpath(path))
+    for part in real.parent.glob(f"{real.name}.*.part"):
         part.unlink(missing_ok=True)
 
 

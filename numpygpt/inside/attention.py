@@ -68,6 +68,8 @@ class HeadScores:
         """The n heads that are most of one of KINDS: (block, head, score), the best first."""
         if kind not in KINDS:
             raise ValueError(f"expected one of {', '.join(KINDS)}, got {kind!r}")
+        if n < 1:
+            raise ValueError(f"expected at least 1 head, got {n}")
         scores = np.nan_to_num(getattr(self, kind))
         best = np.argsort(-scores, axis=None, kind="stable")[:n]
         found = zip(*np.unravel_index(best, scores.shape), strict=True)

@@ -132,7 +132,7 @@ def _of_gradients(model: GPT, seen: Trace, answer: Answer) -> list[Identity]:
     found = []
     for name, asked in (("loss", None), ("answer", answer)):
         slope, difference, size = directional(model, seen.ids, asked)
-        error = abs(slope - difference) / size
+        error = abs(slope - difference) / (size or 1.0)  # 0: the embeddings change nothing
         name_of = f"the {name}'s gradient by the embeddings, against a central difference"
         found.append(Identity(name_of, error, DIFFERENCE))
     if model.num_parameters() <= LARGE:

@@ -99,6 +99,9 @@ def neighbours_of(
 ) -> list[Neighbours]:
     """The same for several words; what the vocabulary's vectors have in common is found once."""
     ids = np.arange(encoding.n_vocab) if among is None else np.unique(among)
+    check_ids("neighbours (among)", ids, len(model.token_embedding.W.data))
+    if len(ids) < 2:
+        raise ValueError(f"neighbours: expected at least two tokens to look among, got {len(ids)}")
     W = model.token_embedding.W.data
     centre = W[ids].mean(0)
     vectors = W[ids] - centre
@@ -179,9 +182,9 @@ def vectors_in_context(model: GPT, ids: Array, at: int, candidates: Array) -> Ar
 def random_cosines(vectors: Array) -> tuple[float, float]:
     """Mean and standard deviation of the cosines of all pairs of two of the vectors (n, C)."""
     n, U = len(vectors), unit(vectors)
-    pairs = n * (n - 1)
-    mean = (float(np.square(U.sum(0)).sum()) - n) / pairs
-    square = (float(np.square(U.T @ U).sum()) - n) / pairs
+    own, pairs = np.count_nonzero(U.any(1)), n * (n - 1)  # |u|^2 is 1, but for a vector 0
+    mean = (float(np.square(U.sum(0)).sum()) - own) / pairs
+    square = (float(np.square(U.T @ U).sum()) - own) / pairs
     return mean, math.sqrt(max(square - mean**2, 0.0))
 
 

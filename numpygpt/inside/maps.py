@@ -39,7 +39,8 @@ class EmbeddingMap:
 def embedding_map(model: GPT, encoding: tiktoken.Encoding, words: Sequence[str]) -> EmbeddingMap:
     """At least three words, in the two dimensions in which their embeddings differ most."""
     W = model.token_embedding.W.data
-    return _flattened(words, np.stack([W[word_ids(encoding, word)].mean(0) for word in words]))
+    vectors = [W[word_ids(encoding, word)].mean(0) for word in words]
+    return _flattened(words, np.reshape(vectors, (len(words), W.shape[1])))
 
 
 def map_in_context(
@@ -58,4 +59,5 @@ def _flattened(words: Sequence[str], vectors: Array) -> EmbeddingMap:
     U, s, _ = np.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
     places = U[:, :2] * s[:2]
     places *= np.where(places[0] < 0, -1, 1)  # an axis has no sign: the first word's is +
-    return EmbeddingMap(list(words), places, s[:2] ** 2 / (s**2).sum())
+    in_all = (s**2).sum() or 1.0  # equal words lie all at one place
+    return EmbeddingMap(list(words), places, s[:2] ** 2 / in_all)

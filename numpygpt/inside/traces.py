@@ -118,7 +118,9 @@ def one_text(model: GPT, ids: npt.ArrayLike) -> Array:
             f"expected at most {model.config.context_length} tokens, the context length, got "
             f"{len(array)}"
         )
-    return array
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"expected whole-number ids, got dtype {array.dtype}")
+    return array.astype(np.int64)  # in 8 bits, say, no other token could be put among them
 
 
 def position_in(ids: Array, position: int) -> int:

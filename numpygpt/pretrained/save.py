@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import tiktoken
 
 from numpygpt.config import GPTConfig
@@ -23,7 +24,7 @@ def save_pretrained(
     config: GPTConfig,
     arrays: Mapping[str, Array],
     folder: str | Path,
-    dtype: str,
+    dtype: npt.DTypeLike,
     encoding: tiktoken.Encoding | None = None,
 ) -> None:
     """Write config.json and model.safetensors into a folder, made if it is not there.
@@ -36,18 +37,21 @@ def save_pretrained(
         from safetensors import TensorSpec, serialize_file
     except ModuleNotFoundError:
         raise missing_extra("safetensors") from None
-    if dtype not in ("float64", "float32", "float16", "bfloat16"):
+    kind = str(dtype)
+    if kind != "bfloat16":  # which NumPy has not
+        kind = np.dtype(dtype).name
+    if kind not in ("float64", "float32", "float16", "bfloat16"):
         raise ValueError(
-            f"save_pretrained: expected float64, float32, float16 or bfloat16, got {dtype!r}"
+            f"save_pretrained: expected float64, float32, float16 or bfloat16, got {kind!r}"
         )
-    texts = _texts(config, dtype, encoding)
+    texts = _texts(config, kind, encoding)
     specs, alive = {}, []
     for theirs, ours in layout.names(config):
         # What is not there is a bias of queries, keys and values.
-        array = _stored(arrays.get(ours, np.zeros(3 * config.n_embd)), dtype)
+        array = _stored(arrays.get(ours, np.zeros(3 * config.n_embd)), kind)
         alive.append(array)  # until the file is written
         specs["transformer." * (theirs != layout.HEAD) + theirs] = TensorSpec(
-            dtype=dtype, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
+            dtype=kind, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
         )
 
     def write(file: BinaryIO) -> None:
@@ -58,7 +62,9 @@ def save_pretrained(
             flush_to_disk(written.fileno())
 
     with made_folder(user_path(folder)) as there:
-        write_whole(there / WEIGHTS, write)
+        # Until config.json is there again, the last of all, this is no model: an interrupted one
+        # could have the weights of one and the heads or the tokens of another.
+        write_whole(there / WEIGHTS, write, lambda _: (there / CONFIG).unlink(missing_ok=True))
         for name, text in texts.items():
             write_whole(there / name, text)
 

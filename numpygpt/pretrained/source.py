@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from numpygpt.config import GPTConfig
 from numpygpt.files.checkpoint import open_checkpoint
@@ -47,10 +47,12 @@ def changed(
     config: GPTConfig, context_length: int | None = None, dropout: float | None = None
 ) -> GPTConfig:
     """The settings with the changes that a caller may ask for; None keeps the model's own."""
-    if context_length is not None and context_length > config.context_length:
-        raise ValueError(
-            f"expected context_length at most {config.context_length}, the model's own, got "
-            f"{context_length}"
-        )
-    given: dict[str, Any] = {"context_length": context_length, "dropout": dropout}
-    return replace(config, **{name: x for name, x in given.items() if x is not None})
+    if dropout is not None:
+        config = replace(config, dropout=dropout)
+    if context_length is not None:
+        most, config = config.context_length, replace(config, context_length=context_length)
+        if config.context_length > most:
+            raise ValueError(
+                f"expected context_length at most {most}, the model's own, got {context_length}"
+            )
+    return config

@@ -105,7 +105,7 @@ def _from_vocabulary(folder: Path) -> tiktoken.Encoding:
             raise ValueError(
                 f"{SETTINGS} sets add_prefix_space: each text would get a space before"
             )
-        with open(folder / MERGES, encoding="utf-8") as file:
+        with open(folder / MERGES, encoding="utf-8-sig") as file:
             merges = file.read(MAX_FILE_BYTES)
         refuse_pointer(folder / MERGES, merges[:100].encode())
         return encoding_from("gpt2-like", ids | added, read_merges(merges), {END_OF_TEXT, *added})

@@ -130,7 +130,7 @@ class Data:
         return cls(train, held_out, n_bytes, *starts)
 
     def check(self, context_length: int) -> None:
-        """Raise unless both parts hold at least one window."""
+        """Raise unless both parts hold at least one window, and the one held out any text."""
         for name, tokens in (("train on", self.train), ("hold out", self.held_out)):
             if len(tokens) <= context_length:
                 raise ValueError(
@@ -138,6 +138,8 @@ class Data:
                     f"context length) to {name}, got {len(tokens)}; give more text, or a smaller "
                     "context length"
                 )
+        if not self.held_out_bytes:
+            raise ValueError(f"expected text to hold out, got nothing but {END_OF_TEXT}")
 
     def batch(
         self, B: int, T: int, rng: np.random.Generator, number: int, seed: int

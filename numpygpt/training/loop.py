@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from numpygpt.config import expect_types
 from numpygpt.gpt import GPT
 from numpygpt.layers.parameter import Array
 from numpygpt.training.data import Data, held_out_loss
@@ -85,6 +86,7 @@ class TrainConfig:
     windows: str = RANDOM  # as in runs from before there was a choice
 
     def __post_init__(self) -> None:
+        expect_types(self)
         for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_batches"):
             if getattr(self, name) < 1:
                 raise ValueError(

@@ -2,12 +2,15 @@
 
 import csv
 import io
+from codecs import BOM_UTF8
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from numpygpt.files.whole import CheckpointError, flush_to_disk, refused
+from numpygpt.files.whole import CheckpointError, flush_to_disk, refused, write_whole
 from numpygpt.layers.parameter import Array
+from numpygpt.training.progress import say
 
 MEASURED = ["loss", "grad_norm", "learning_rate", "held_out_loss", "bits_per_byte"]
 COLUMNS = ["step", "seconds", *MEASURED]
@@ -22,7 +25,8 @@ class Metrics:
     folder : Path
         The run's.
     step : int
-        Rows up to this one are kept: a run that is resumed there writes the others anew.
+        Rows up to this one are kept: a run that is resumed there writes the others anew. A file
+        that has not all of these (of somebody else, say, or damaged) is kept under another name.
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
@@ -30,7 +34,10 @@ class Metrics:
         with refused(f"{self.path} cannot be written"):
             self.file = open(self.path, "ab+", buffering=0)  # noqa: SIM115
             self.file.seek(0)
-            self.size = kept_bytes(self.file.readall(), step)
+            data = self.file.readall()
+            self.size, last = kept_rows(data, step)
+            if last < step and self.size < len(data):
+                self._put_aside(data, step)
             self.file.truncate(self.size)
             if self.size == 0:
                 self._append(HEAD)
@@ -50,6 +57,12 @@ class Metrics:
     def close(self) -> None:
         """The last row was written."""
         self.file.close()
+
+    def _put_aside(self, data: bytes, step: int) -> None:
+        names = (self.path.with_name(f"metrics.{n}.csv") for n in count(1))
+        aside = next(path for path in names if not path.exists())
+        write_whole(aside, data)
+        say(f"{self.path} has not all rows of the steps up to {step}: as it was, it is now {aside}")
 
     def _append(self, data: bytes) -> None:
         written = 0
@@ -78,20 +91,23 @@ class NoMetrics(Metrics):
         """Nothing was opened."""
 
 
-def kept_bytes(data: bytes, step: int) -> int:
-    """How many bytes of a metrics.csv are its head and whole rows up to the step."""
+def kept_rows(data: bytes, step: int) -> tuple[int, int]:
+    """How many bytes of a metrics.csv are its head and whole rows up to a step; the last's step.
+
+    With the head alone that is 0, without it -1.
+    """
     lines = data.splitlines(keepends=True)
     if lines[:1] != [HEAD]:
-        return 0
-    size = len(HEAD)
+        return 0, -1
+    size, last = len(HEAD), 0
     for line in lines[1:]:
         cells = line.split(b",")
         if not (line.endswith(b"\n") and len(cells) == len(COLUMNS) and cells[0].isdigit()):
             break
         if int(cells[0]) > step:
             break
-        size += len(line)
-    return size
+        size, last = size + len(line), int(cells[0])
+    return size, last
 
 
 def read_metrics(folder: Path) -> tuple[dict[str, Array], str]:
@@ -102,7 +118,7 @@ def read_metrics(folder: Path) -> tuple[dict[str, Array], str]:
     """
     path = folder / "metrics.csv"
     with refused(f"{path}: expected the losses of a run"):
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")  # by an editor
     lines, rows, damage = data[: data.rfind(b"\n") + 1].splitlines(keepends=True), [], ""
     for number, line in enumerate(lines[1:], 2):
         try:

@@ -120,8 +120,9 @@ class AdamW:
     def _update(
         self, p: Array, g: Array, m: Array, v: Array, scale: float, weight_decay: float
     ) -> None:
-        b1, b2 = self.betas
-        lr, eps = self.lr, self.eps
+        # Python's numbers: NumPy's would have the loops below compute in float64, and convert.
+        b1, b2, lr, eps = map(float, (*self.betas, self.lr, self.eps))
+        decay, scale = float(weight_decay), float(scale)
         m_share, v_share = 1 - b1**self.t, 1 - b2**self.t
 
         def update(p: Array, g: Array, m: Array, v: Array) -> None:
@@ -137,7 +138,7 @@ class AdamW:
             step += eps
             np.divide(m, step, out=step)
             step *= lr / m_share
-            p *= 1 - lr * weight_decay
+            p *= 1 - lr * decay
             p -= step
 
         over_rows(update, p, g, m, v)

@@ -1,7 +1,6 @@
 """`numpygpt look`: which model, which prompt, and where what is found goes."""
 
 import argparse
-import os
 import shutil
 import sys
 import webbrowser
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import tiktoken
 
 from numpygpt.config import GPTConfig
-from numpygpt.files.whole import user_path, write_whole
+from numpygpt.files.whole import expect_writable, user_path, write_whole
 from numpygpt.gpt import GPT
 from numpygpt.inside.check import identities
 from numpygpt.inside.show.described import identities_table
@@ -75,16 +74,14 @@ def prompt_of(subject: Subject, given: str | None) -> Array:
 
 def look_command(source: str | Path | None, args: argparse.Namespace) -> bool:
     """Look, write and print; whether all identities hold."""
-    for file in (args.out, args.json):
-        expect_writable(file)
+    expect_outputs(args)
     subject = find_subject(source, args.untrained)
     ids = prompt_of(subject, args.prompt)
     if args.check:
         checks = identities(subject.model, ids)
         print("\n".join(identities_table(checks, screen())))
         return all(one.holds for one in checks)
-    page_file = user_path(args.out) if args.out is not None else (subject.folder or Path()) / PAGE
-    expect_writable(str(page_file))
+    page_file = expect_writable(args.out or (subject.folder or Path()) / PAGE)
     seen = look_at(subject, ids, args.word, args.head)
     write(seen, page_file, args.json and user_path(args.json))
     at = screen()
@@ -114,15 +111,14 @@ def write(seen: Look, page_file: Path, json_file: Path | str | None) -> None:
         write_whole(Path(json_file), text.encode())
 
 
-def expect_writable(file: str | None) -> None:
-    """Raise before the work if the file's folder is not there, or it is one itself."""
-    if file is None:
-        return
-    path = user_path(file)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: expected a file to write, got a folder")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{path} cannot be written: {path.parent} is no folder to write into")
+def expect_outputs(args: argparse.Namespace) -> None:
+    """Raise before the work if what is asked for could not be written, or would not be."""
+    files = [expect_writable(file).resolve() for file in (args.out, args.json) if file is not None]
+    if len(files) == 2 and files[0] == files[1]:
+        raise ValueError(f"--out and --json: expected two files, got {args.out} for both")
+    given = [f"--{name}" for name in ("out", "json", "open") if getattr(args, name)]
+    if args.check and given:
+        raise ValueError(f"--check writes no page and no numbers: remove {', '.join(given)}")
 
 
 def screen() -> Screen:

@@ -5,6 +5,7 @@ from typing import Any
 
 import tiktoken
 
+from numpygpt.files.whole import CheckpointError
 from numpygpt.gpt import GPT
 from numpygpt.inside.attention import patterns, score_heads
 from numpygpt.inside.embeddings import neighbours
@@ -40,7 +41,11 @@ def look_back(look: Findings, folder: Path, stories: bool) -> list[dict[str, Any
     room = L * H * T * (T + 1) // 2 * (len(kept) + 1) <= MOST_PATTERNS
     found = []
     for step, path in kept:
-        run = load_run(path)
+        try:
+            run = load_run(path)
+        except CheckpointError as error:
+            look.left_out.append(f"Step {step} of the look back is left out: {error}.")
+            continue
         found.append(_entry(step, run.model, run.encoding, look, room, stories))
     last = load_run(folder).training.get("state", {}).get("step", kept[-1][0])
     return [*found, _entry(last, look.model, look.encoding, look, room, stories)]

@@ -28,8 +28,9 @@ from numpygpt.inside.show.near import words_of
 from numpygpt.inside.show.page import framed, page
 from numpygpt.inside.show.panels import of_embeddings, of_the_page
 from numpygpt.inside.show.within import answers_of, heads_of, plans
-from numpygpt.inside.traces import trace
+from numpygpt.inside.traces import one_text, trace
 from numpygpt.layers.base import Array
+from numpygpt.text.printable import printable
 from numpygpt.text.tokenizer import encode_text
 
 PRECISE = 10_000_000  # parameters up to which a model is looked at in float64
@@ -102,7 +103,7 @@ def look(
     seen = trace(model.astype(np.float64) if small else model, ids)
     lens, left_out = predictions(seen), list[str]()
     result = Look(
-        name,
+        printable(name).encode(errors="backslashreplace").decode(),  # a file may have any name
         seen.model,
         encoding,
         prompt if isinstance(prompt, str) else encoding.decode(ids.tolist(), errors="replace"),
@@ -123,12 +124,15 @@ def look(
 
 def expected_ids(model: GPT, encoding: tiktoken.Encoding, prompt: str | Sequence[int]) -> Array:
     """The prompt's ids; ValueError if there are none, or too many."""
-    ids = encode_text(encoding, prompt) if isinstance(prompt, str) else np.asarray(prompt)
-    most = min(MOST_TOKENS, model.config.context_length)
-    if not 1 <= len(ids) <= most:
-        why = "the context" if most < MOST_TOKENS else "what a page can show"
+    if encoding.n_vocab > model.config.vocab_size:
         raise ValueError(
-            f"expected a prompt of 1 to {most} tokens ({why}), got {len(ids)}"
-            + (": shorten it" if len(ids) else "")
+            f"expected the model's own encoding, of at most {model.config.vocab_size} tokens, got "
+            f"one of {encoding.n_vocab}"
         )
-    return ids.astype(np.int64)
+    ids = encode_text(encoding, prompt) if isinstance(prompt, str) else np.asarray(prompt)
+    most, T = min(MOST_TOKENS, model.config.context_length), ids.size
+    if not 1 <= T <= most:
+        why = "the context" if most < MOST_TOKENS else "what a page can show"
+        shorten = ": shorten it" if T else ""
+        raise ValueError(f"expected a prompt of 1 to {most} tokens ({why}), got {T}{shorten}")
+    return one_text(model, ids)
