@@ -71,8 +71,8 @@ class GPTConfig:
     sinusoidal_positions : bool
         Whether the position embedding starts as sines and cosines, not at random.
     zero_init_attention : bool
-        Whether attention's output matrices start as 0: what a new model's heads look at then
-        disturbs nobody, and what these matrices learn first is to copy it.
+        Whether attention's output matrices start as 0: what they learn first is then to say again
+        what a head looks at.
     """
 
     vocab_size: int = 50257
