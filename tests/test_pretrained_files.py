@@ -96,7 +96,9 @@ def test_the_file_can_be_named_instead_of_its_folder(model: GPT, folder: Path) -
 
 
 def test_written_files_have_the_mode_of_other_files(folder: Path) -> None:
-    assert (folder / WEIGHTS).stat().st_mode == (folder / "config.json").stat().st_mode
+    (folder / "other").touch()
+    modes = {path.name: path.stat().st_mode for path in folder.iterdir()}
+    assert modes == dict.fromkeys(["config.json", WEIGHTS, "other"], modes["other"])
 
 
 def test_without_biases_of_queries_keys_and_values_the_function_is_kept(tmp_path: Path) -> None:
