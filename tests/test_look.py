@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpygpt.inside.show import as_json, command
 from numpygpt.inside.show.looking import Look, look
 from numpygpt.inside.show.page import escaped, page
 from numpygpt.inside.show.terminal import Screen, columns
+from numpygpt.inside.show.within import copying
 from numpygpt.text.tokenizer import encode_text
 
 Run = Callable[..., tuple[int, str, str]]
@@ -164,11 +166,23 @@ def test_one_token_is_enough() -> None:
 
 
 def test_the_head_that_copies_comes_first(seen: Look) -> None:
-    P, ids = seen.heads.patterns, seen.ids
-    answer = seen.answer
-    if (ids == answer).any():
+    P, ids, kinds = seen.heads.patterns, seen.ids, seen.heads.kinds
+    assert seen.heads.first == copying(kinds, P, ids, seen.answer)
+    firsts = set()
+    for answer in set(ids.tolist()):
         mass = P[:, :, -1, ids == answer].sum(-1)
-        assert mass[seen.heads.first] == mass.max()
+        firsts.add(copying(kinds, P, ids, answer))
+        assert np.argwhere(mass == mass.max()).tolist() == [[*copying(kinds, P, ids, answer)]]
+    assert len(firsts) > 1
+    absent = int(np.setdiff1d(np.arange(encoding().n_vocab), ids)[0])
+    for induction, best in (
+        (0.4, (1, 0)),
+        (0.05, (0, 2)),
+    ):  # else: the token before
+        scores = np.full((2, 2, 3), 0.01)
+        scores[0, 1, 0], scores[1, 0, 2] = induction, 0.3
+        asked = replace(kinds, induction=scores[0], previous=scores[1])
+        assert copying(asked, P, ids, absent) == best
     given = look(small_model(), encoding(), PROMPT, head=(1, 2))
     assert given.heads.first == (1, 2) and given.to_dict()["first"] == {"block": 1, "head": 2}
 

@@ -34,6 +34,9 @@ PROGRAM = re.compile(
     r"(?:\w+=\S+ )*(?:mpi(?:run|exec) (?:\S+ )*?)?(?:\S*/)?(?:python -m )?"
     r"(?:(numpygpt)|(?<=python -m )(benchmarks))(?: |$)"
 )
+LINK = r"(?:\]\(|src=\")(?!http)([^)\"]+)"
+NAME = r"`((?:(?:numpygpt|tests|benchmarks|layers)/|[\w/]+\.py)[^`\s]*)`"
+EXTRA = r"\.\[([a-z,]+)\]"
 EVERY = pytest.mark.parametrize("path", FILES, ids=NAMES)
 
 
@@ -151,6 +154,14 @@ def test_calls_are_found() -> None:
     assert any("--tokenizer bytes" in rest and "--eval-every 250" in rest for _, rest in shown())
 
 
+def test_names_are_found() -> None:
+    """Else whatever is asked of them would hold."""
+    text = TEXTS[TOP]
+    assert {"numpygpt/layers/linear.py", "#check-and-practise"} <= set(re.findall(LINK, text))
+    assert "tests/test_gradcheck.py" in re.findall(NAME, text)
+    assert "--sweep" in options(text) and "test" in re.findall(EXTRA, text)
+
+
 @pytest.mark.parametrize(
     ("call", "rest"),
     [
@@ -185,14 +196,12 @@ def test_every_option_that_is_named_exists(path: Path) -> None:
 def test_every_file_that_is_named_exists(path: Path) -> None:
     """Links from the README's folder; names among words from there, the top or the package."""
     text = TEXTS[path]
-    for link in re.findall(r"(?:\]\(|src=\")(?!http)([^)\"]+)", text):
+    for link in re.findall(LINK, text):
         name, _, section = link.partition("#")
         target = path.parent / name if name else path
         assert target.exists(), link
         assert not section or section in anchors(target), link
-    for name in re.findall(
-        r"`((?:(?:numpygpt|tests|benchmarks|layers)/|[\w/]+\.py)[^`\s]*)`", text
-    ):
+    for name in re.findall(NAME, text):
         folders = [ROOT, ROOT / "numpygpt", path.parent]
         assert any(list(folder.glob(name)) for folder in folders), name
 
@@ -213,7 +222,5 @@ def test_the_top_one_links_all_others() -> None:
 def test_every_extra_that_is_named_exists(path: Path) -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    named = {
-        name for names in re.findall(r"\.\[([a-z,]+)\]", TEXTS[path]) for name in names.split(",")
-    }
+    named = {name for names in re.findall(EXTRA, TEXTS[path]) for name in names.split(",")}
     assert named <= set(setup["options.extras_require"])
