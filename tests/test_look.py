@@ -341,16 +341,11 @@ def test_mistakes_are_one_line(options: list[str], message: str, run: Run, folde
 
 
 def test_any_prompt_and_word_is_looked_at(run: Run, folder: Path) -> None:
-    code, out, err = run(
-        "--prompt",
-        "\x1b[31m 😀\n\u05e9\u05dc\u05d5\u05dd",
-        "--word",
-        "rhinoceros",
-        "--out",
-        "p.html",
-    )
+    prompt = "\x1b[31m 😀\n\u05e9\u05dc\u05d5\u05dd"
+    code, out, err = run("--prompt", prompt, "--word", "rhinoceros", "--out", "p.html")
     assert (code, err) == (0, "") and "\x1b" not in out
-    assert "the mean of" in out and embedded((folder / "p.html").read_text())["prompt"]
+    assert "the mean of" in out
+    assert embedded((folder / "p.html").read_text())["prompt"] == prompt
 
 
 def test_a_reader_who_leaves_gets_a_whole_page(folder: Path) -> None:
