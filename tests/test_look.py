@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looked_at import PROMPT, encoding, small_model, small_run
+from looked_at import PROMPT, encoding, small_look, small_model, small_run
 
 from numpygpt.cli import main
 from numpygpt.inside.check import Identity
@@ -30,7 +30,7 @@ HOSTILE = "</script><script>alert(1)</script> <!-- \u2028 & \"'\n"
 
 @pytest.fixture(scope="module")
 def seen() -> Look:
-    return look(small_model(), encoding(), PROMPT, word="robin", name="small", stories=True)
+    return small_look()
 
 
 @pytest.fixture(scope="module")
@@ -183,17 +183,21 @@ def test_the_head_that_copies_comes_first(seen: Look) -> None:
         scores[0, 1, 0], scores[1, 0, 2] = induction, 0.3
         asked = replace(kinds, induction=scores[0], previous=scores[1])
         assert copying(asked, P, ids, absent) == best
-    given = look(small_model(), encoding(), PROMPT, head=(1, 2))
-    assert given.heads.first == (1, 2) and given.to_dict()["first"] == {"block": 1, "head": 2}
 
 
 def test_what_there_is_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     T = len(encode_text(encoding(), PROMPT))
     monkeypatch.setattr(as_json, "MOST_PATTERNS", 4 * T * (T + 1) // 2)
     monkeypatch.setattr("numpygpt.inside.show.within.MOST_CELLS", 10)
-    some = look(small_model(), encoding(), PROMPT, head=(0, 1)).to_dict()
+    some = look(small_model(), encoding(), PROMPT, head=(1, 2)).to_dict()
+    assert some["first"] == {"block": 1, "head": 2}
     kept = [pattern is not None for block in some["attention"]["patterns"] for pattern in block]
-    assert sum(kept) == 4 and kept[1] and "4 heads of 6" in " ".join(some["left_out"])
+    assert (
+        some["first"] == {"block": 0, "head": 1}
+        and sum(kept) == 4
+        and kept[1]
+        and "4 heads of 6" in " ".join(some["left_out"])
+    )
     assert {one["t"] for one in some["attention"]["splits"]} == {T - 1}
     assert "last token" in some["attention"]["splits_of"]
 
