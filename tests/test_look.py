@@ -167,7 +167,7 @@ def test_one_token_is_enough() -> None:
 
 def test_the_head_that_copies_comes_first(seen: Look) -> None:
     P, ids, kinds = seen.heads.patterns, seen.ids, seen.heads.kinds
-    assert seen.heads.first == copying(kinds, P, ids, seen.answer)
+    assert seen.heads.first == copying(kinds, P, ids, seen.answer) != (1, 2)
     firsts = set()
     for answer in set(ids.tolist()):
         mass = P[:, :, -1, ids == answer].sum(-1)
@@ -192,12 +192,7 @@ def test_what_there_is_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     some = look(small_model(), encoding(), PROMPT, head=(1, 2)).to_dict()
     assert some["first"] == {"block": 1, "head": 2}
     kept = [pattern is not None for block in some["attention"]["patterns"] for pattern in block]
-    assert (
-        some["first"] == {"block": 0, "head": 1}
-        and sum(kept) == 4
-        and kept[1]
-        and "4 heads of 6" in " ".join(some["left_out"])
-    )
+    assert sum(kept) == 4 and kept[5] and "4 heads of 6" in " ".join(some["left_out"])
     assert {one["t"] for one in some["attention"]["splits"]} == {T - 1}
     assert "last token" in some["attention"]["splits_of"]
 
