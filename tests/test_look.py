@@ -1,6 +1,7 @@
 """`numpygpt look`: its numbers against their identities, in a terminal, as JSON, as a command."""
 
 import html
+import io
 import json
 import re
 import subprocess
@@ -175,10 +176,7 @@ def test_the_head_that_copies_comes_first(seen: Look) -> None:
         assert np.argwhere(mass == mass.max()).tolist() == [[*copying(kinds, P, ids, answer)]]
     assert len(firsts) > 1
     absent = int(np.setdiff1d(np.arange(encoding().n_vocab), ids)[0])
-    for induction, best in (
-        (0.4, (1, 0)),
-        (0.05, (0, 2)),
-    ):  # else: the token before
+    for induction, best in ((0.4, (1, 0)), (0.05, (0, 2))):  # else: the token before
         scores = np.full((2, 2, 3), 0.01)
         scores[0, 1, 0], scores[1, 0, 2] = induction, 0.3
         asked = replace(kinds, induction=scores[0], previous=scores[1])
@@ -344,7 +342,7 @@ def test_any_prompt_and_word_is_looked_at(run: Run, folder: Path) -> None:
     code, out, err = run("--prompt", prompt, "--word", "rhinoceros", "--out", "p.html")
     assert (code, err) == (0, "") and "\x1b" not in out
     assert "the mean of" in out
-    assert embedded((folder / "p.html").read_text())["prompt"] == prompt
+    assert embedded((folder / "p.html").read_text())["prompt"] == "<|endoftext|>" + prompt
 
 
 def test_a_reader_who_leaves_gets_a_whole_page(folder: Path) -> None:
@@ -374,12 +372,11 @@ def test_a_reader_who_leaves_gets_a_whole_page(folder: Path) -> None:
     assert not list(folder.glob("*.part"))
 
 
-def test_a_terminal_that_has_ascii_only(folder: Path) -> None:
-    env = {"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONIOENCODING": "ascii"}
-    words = ["-m", "numpygpt", "look", "--prompt", "a robin 😀", "--out", "ascii.html"]
-    ran = subprocess.run([sys.executable, *words], cwd=folder, env=env, capture_output=True)
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    assert ran.stdout.isascii() and b"What comes next?" in ran.stdout and b"####" in ran.stdout
+def test_a_terminal_that_has_ascii_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "ascii", write_through=True))
+    assert run("--prompt", "a robin 😀", "--out", "ascii.html") == (0, "", "")
+    assert b"What comes next?" in out.getvalue() and b"####" in out.getvalue()
 
 
 def test_the_browser_is_asked_to_open_the_page(
