@@ -7,6 +7,7 @@ import numpy as np
 import tiktoken
 
 from numpygpt import GPT, GPTConfig
+from numpygpt.inside.show.looking import Look, look
 from numpygpt.text.bpe import train_bpe
 from numpygpt.text.stories import stories
 from numpygpt.training.saved import save_run
@@ -28,6 +29,12 @@ def small_model(seed: int = 0, n_layer: int = 2, n_head: int = 3) -> GPT:
     for name, p in model.named_parameters():
         p.data += rng.normal(0, 0.15 if name.endswith("W") else 0.1, p.shape).astype(np.float32)
     return model
+
+
+@lru_cache(maxsize=1)
+def small_look() -> Look:
+    """Of that model: made once, and looked at by all."""
+    return look(small_model(), encoding(), PROMPT, word="robin", name="small", stories=True)
 
 
 def small_run(folder: Path) -> Path:

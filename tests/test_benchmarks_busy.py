@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from benchmarks import busy, machine
 from benchmarks.__main__ import main
 from benchmarks.work import TRAINING, shrink
-from benchmarks.worker import OURS, Worker, import_first, workers
+from benchmarks.worker import OURS, Result, import_first, workers
 
 TRAIN = shrink(TRAINING[0])
 ROOT = Path(__file__).parent.parent
@@ -38,7 +39,7 @@ def test_rows_of_a_trial(
         assert row["fair"] == 3 and row["pairs"] == 1
     assert training["busy tokens/s"] == pytest.approx(16 / training["busy s"])
     assert generating["busy tokens/s"] == pytest.approx(1 / generating["busy s"])
-    (row,) = tables["imports"]
+    (row,) = tables["imports"]  # of workers that start without NumPy, or this would have raised
     assert row["what"] == "2 blocks of width 32, 1x16"
     assert row["slower"] == pytest.approx(row["numpy first s"] / row["numpygpt first s"])
 
@@ -91,11 +92,21 @@ def test_a_fair_share(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_slow_steps_end_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    (row,) = busy.measure(TRAIN, {"": OURS}, 1, 2, 0.0)
-    assert row["pairs"] == 2
-    monkeypatch.setattr(busy, "ENOUGH", 0.0)
-    (row,) = busy.measure(TRAIN, {"": OURS}, 1, 2, 0.0)
-    assert row["pairs"] == 1
+    class Steady:
+        """A worker of which each turn takes a second."""
+
+        def __init__(self) -> None:
+            self.results: list[Result] = []
+
+        def turn(self, least: float = 0.0) -> None:
+            self.results.append(Result(1.0, [], 1.0))
+
+    monkeypatch.setattr(busy, "workers", lambda modules, work: nullcontext([Steady()]))
+    monkeypatch.setattr(busy, "busy", lambda n: nullcontext())
+    for enough, pairs in ((60.0, 3), (0.0, 1)):
+        monkeypatch.setattr(busy, "ENOUGH", enough)
+        (row,) = busy.measure(TRAIN, {"": OURS}, 1, 3, 0.0)
+        assert row["pairs"] == pairs
 
 
 def test_a_turn_of_at_least_some_seconds() -> None:
@@ -111,7 +122,9 @@ def test_a_turn_of_at_least_some_seconds() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra [bench]")
-def test_other_libraries_are_beside_busy_processes_too() -> None:
+def test_other_libraries_are_beside_busy_processes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in machine.THREAD_VARIABLES:
+        monkeypatch.setenv(name, "1")
     names = [row["what"] for row in busy.run(True, 1, 1, True, "", lambda line: None).rows]
     assert names == [
         "2 blocks of width 32, 1x16",
@@ -147,11 +160,3 @@ def test_an_import_that_is_not_the_first_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(machine.SET_BY_NUMPYGPT, "7")  # taken back
     with pytest.raises(RuntimeError, match="expected to import numpygpt first, but numpy is here"):
         import_first("numpygpt")
-
-
-def test_a_worker_starts_without_numpy() -> None:
-    """Else this would raise: neither the worker's own modules nor its work bring NumPy along."""
-    for first in ("numpy", "numpygpt"):
-        worker = Worker(OURS, TRAIN, first)
-        assert worker.turn().numbers
-        worker.close()

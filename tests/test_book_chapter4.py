@@ -9,27 +9,39 @@ from numpygpt.book import chapter4
 from numpygpt.book.chapter4 import HELLO, FiveLayers, mean_weight_gradients
 from numpygpt.book.chapter5 import INPUTS, TARGETS
 from numpygpt.book.figures import CHAPTER4, compare_all
-from numpygpt.book.model import BOOK, SEED, book_model
+from numpygpt.book.model import BOOK, book_model
 from numpygpt.book.printed import Comparison
 from numpygpt.book.torch_random import TorchRandom
 from numpygpt.generation import generate
+from numpygpt.gpt import GPT
 
 
 @pytest.fixture(scope="module")
-def comparisons() -> dict[str, Comparison]:
-    return {c.printed.name: c for c in compare_all(chapter4.computed())}
+def computed() -> tuple[GPT, dict[str, Comparison]]:
+    """The model, which takes seconds to draw, and what the chapter computes with it."""
+    models: list[GPT] = []
+
+    def kept(rng: TorchRandom) -> GPT:
+        models.append(book_model(rng))
+        return models[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chapter4, "book_model", kept)
+        comparisons = {c.printed.name: c for c in compare_all(chapter4.computed())}
+    (model,) = models
+    return model, comparisons
 
 
 @pytest.mark.parametrize("figure", CHAPTER4, ids=lambda figure: figure.name)
-def test_every_printed_number(figure: Any, comparisons: dict[str, Comparison]) -> None:
+def test_every_printed_number(figure: Any, computed: tuple[GPT, dict[str, Comparison]]) -> None:
     """The book prints gradients with up to 17 digits; FLOAT32_TOLERANCE leaves six of them."""
-    comparison = comparisons[figure.name]
+    comparison = computed[1][figure.name]
     assert comparison.agrees, comparison
 
 
-def test_the_untrained_model() -> None:
+def test_the_untrained_model(computed: tuple[GPT, dict[str, Comparison]]) -> None:
     """Four greedy tokens more than the book prints, and what initialisation does to the loss."""
-    model = book_model(TorchRandom(SEED)).eval()
+    model = computed[0].eval()  # changed below: nobody else asks it for numbers
     ids = generate(model, [HELLO], 10, temperature=0)[0]
     assert ids[10:].tolist() == [49706, 43231, 47062, 34657]
     assert model.loss(INPUTS, TARGETS) == pytest.approx(10.877, abs=5e-4)

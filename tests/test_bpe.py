@@ -50,7 +50,7 @@ def merges_of(text: str, vocab_size: int) -> list[bytes]:
     return [encoding.decode_single_token_bytes(i) for i in range(256, encoding.n_vocab - 1)]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(text=few_letters | any_text, n_merges=st.integers(0, 40))
 @example(text="aaaaa aaaa aaa", n_merges=9)  # overlapping pairs
 @example(text="abcabc abab bcbc ab abc", n_merges=9)  # "a"+"bc" and "ab"+"c" are one token
@@ -153,7 +153,8 @@ def test_text_without_breaks_is_not_quadratic(character: str) -> None:
 def test_only_the_first_part_of_a_long_text_is_read() -> None:
     head = "é" * (LEARN_FROM_BYTES // 2)  # two bytes each
     assert merges_of(head + "xyxyxyxy " * 1000, 600) == merges_of(head, 600)
-    assert merges_of("a" + head, 600)  # the cut falls inside a character
+    cut = merges_of("a" + head, 600)  # inside a character
+    assert cut[:5] == merges_of(head, 600)[:5] == ["é".encode() * 2**i for i in range(5)]
 
 
 def test_end_of_text_is_not_learned_from() -> None:

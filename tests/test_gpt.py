@@ -118,11 +118,12 @@ def test_the_gradient_of_the_loss(
 ) -> None:
     model = make(GPTConfig(**{**vars(config), "dropout": dropout}))
     ids, targets = data(*shape)
-    each = check_model(model, ids, targets, 1, by_parameter=True, complex_step=True)
-    assert each.passed, str(each)
-    assert [row.name for row in each.rows] == [name for name, _ in model.named_parameters()]
     whole = check_model(model, ids, targets, 2, complex_step=True)
     assert whole.passed, str(whole)
+    if shape == (B, T):  # for the others one direction through all parameters is enough
+        each = check_model(model, ids, targets, 1, by_parameter=True, complex_step=True)
+        assert each.passed, str(each)
+        assert [row.name for row in each.rows] == [name for name, _ in model.named_parameters()]
 
 
 def test_the_gradient_of_the_logits_entry_by_entry() -> None:

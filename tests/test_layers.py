@@ -99,7 +99,7 @@ def _run(layer: Any, x: Array, dy: Array) -> list[Array]:
 def test_gradients(case: str) -> None:
     layer, x, _ = _make(case)
     dy = 1.0 if case == "Head.loss" else None
-    report = check_layer(layer, x, 1, dy=dy, entries=300)
+    report = check_layer(layer, x, 1, dy=dy, entries=80)  # gradcheck, the command, takes them all
     assert report.passed, str(report)
     names = [name for name, _ in layer.named_parameters()]
     assert [row.name for row in report.rows if row.name != "x"] == names

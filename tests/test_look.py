@@ -1,18 +1,20 @@
 """`numpygpt look`: its numbers against their identities, in a terminal, as JSON, as a command."""
 
 import html
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from looked_at import PROMPT, encoding, small_model, small_run
+from looked_at import PROMPT, encoding, small_look, small_model, small_run
 
 from numpygpt import GPT, GPTConfig
 from numpygpt.cli import main
@@ -23,6 +25,7 @@ from numpygpt.inside.show.kept import look_back
 from numpygpt.inside.show.looking import Look, look
 from numpygpt.inside.show.page import escaped, page
 from numpygpt.inside.show.terminal import Screen
+from numpygpt.inside.show.within import copying
 from numpygpt.text.printable import columns_of
 from numpygpt.text.tokenizer import encode_text
 from numpygpt.training.folder import kept_checkpoints
@@ -33,7 +36,7 @@ HOSTILE = "</script><script>alert(1)</script> <!-- \u2028 & \"'\n"
 
 @pytest.fixture(scope="module")
 def seen() -> Look:
-    return look(small_model(), encoding(), PROMPT, word="robin", name="small", stories=True)
+    return small_look()
 
 
 @pytest.fixture(scope="module")
@@ -174,22 +177,30 @@ def test_one_token_is_enough() -> None:
 
 
 def test_the_head_that_copies_comes_first(seen: Look) -> None:
-    P, ids = seen.heads.patterns, seen.ids
-    answer = seen.answer
-    if (ids == answer).any():
+    P, ids, kinds = seen.heads.patterns, seen.ids, seen.heads.kinds
+    assert seen.heads.first == copying(kinds, P, ids, seen.answer) != (1, 2)
+    firsts = set()
+    for answer in set(ids.tolist()):
         mass = P[:, :, -1, ids == answer].sum(-1)
-        assert mass[seen.heads.first] == mass.max()
-    given = look(small_model(), encoding(), PROMPT, head=(1, 2))
-    assert given.heads.first == (1, 2) and given.to_dict()["first"] == {"block": 1, "head": 2}
+        firsts.add(copying(kinds, P, ids, answer))
+        assert np.argwhere(mass == mass.max()).tolist() == [[*copying(kinds, P, ids, answer)]]
+    assert len(firsts) > 1
+    absent = int(np.setdiff1d(np.arange(encoding().n_vocab), ids)[0])
+    for induction, best in ((0.4, (1, 0)), (0.05, (0, 2))):  # else: the token before
+        scores = np.full((2, 2, 3), 0.01)
+        scores[0, 1, 0], scores[1, 0, 2] = induction, 0.3
+        asked = replace(kinds, induction=scores[0], previous=scores[1])
+        assert copying(asked, P, ids, absent) == best
 
 
 def test_what_there_is_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     T = len(encode_text(encoding(), PROMPT))
     monkeypatch.setattr(as_json, "MOST_PATTERNS", 4 * T * (T + 1) // 2)
     monkeypatch.setattr("numpygpt.inside.show.within.MOST_CELLS", 10)
-    some = look(small_model(), encoding(), PROMPT, head=(0, 1)).to_dict()
+    some = look(small_model(), encoding(), PROMPT, head=(1, 2)).to_dict()
+    assert some["first"] == {"block": 1, "head": 2}
     kept = [pattern is not None for block in some["attention"]["patterns"] for pattern in block]
-    assert sum(kept) == 4 and kept[1] and "4 heads of 6" in " ".join(some["left_out"])
+    assert sum(kept) == 4 and kept[5] and "4 heads of 6" in " ".join(some["left_out"])
     assert {one["t"] for one in some["attention"]["splits"]} == {T - 1}
     assert "last token" in some["attention"]["splits_of"]
 
@@ -358,16 +369,11 @@ def test_mistakes_are_one_line(options: list[str], message: str, run: Run, folde
 
 
 def test_any_prompt_and_word_is_looked_at(run: Run, folder: Path) -> None:
-    code, out, err = run(
-        "--prompt",
-        "\x1b[31m 😀\n\u05e9\u05dc\u05d5\u05dd",
-        "--word",
-        "rhinoceros",
-        "--out",
-        "p.html",
-    )
+    prompt = "\x1b[31m 😀\n\u05e9\u05dc\u05d5\u05dd"
+    code, out, err = run("--prompt", prompt, "--word", "rhinoceros", "--out", "p.html")
     assert (code, err) == (0, "") and "\x1b" not in out
-    assert "the mean of" in out and embedded((folder / "p.html").read_text())["prompt"]
+    assert "the mean of" in out
+    assert embedded((folder / "p.html").read_text())["prompt"] == "<|endoftext|>" + prompt
 
 
 def test_a_reader_who_leaves_gets_a_whole_page(folder: Path) -> None:
@@ -397,12 +403,11 @@ def test_a_reader_who_leaves_gets_a_whole_page(folder: Path) -> None:
     assert not list(folder.glob("*.part"))
 
 
-def test_a_terminal_that_has_ascii_only(folder: Path) -> None:
-    env = {"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONIOENCODING": "ascii"}
-    words = ["-m", "numpygpt", "look", "--prompt", "a robin 😀", "--out", "ascii.html"]
-    ran = subprocess.run([sys.executable, *words], cwd=folder, env=env, capture_output=True)
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    assert ran.stdout.isascii() and b"What comes next?" in ran.stdout and b"####" in ran.stdout
+def test_a_terminal_that_has_ascii_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "ascii", write_through=True))
+    assert run("--prompt", "a robin 😀", "--out", "ascii.html") == (0, "", "")
+    assert b"What comes next?" in out.getvalue() and b"####" in out.getvalue()
 
 
 def test_the_browser_is_asked_to_open_the_page(

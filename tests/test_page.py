@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from chromium import PROGRAM, Page, browser
-from looked_at import PROMPT, encoding, small_model, small_run
+from looked_at import PROMPT, encoding, small_look, small_model, small_run
 
 from numpygpt.inside.show import as_json
 from numpygpt.inside.show.looking import Look, look
@@ -42,8 +42,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Look:
     from numpygpt.inside.show.kept import look_back
 
     folder = small_run(tmp_path_factory.mktemp("page") / "run")
-    one = look(small_model(), encoding(), PROMPT, word="robin", name="small", stories=True)
-    return replace(one, checkpoints=look_back(one, folder, stories=True))
+    return replace(small_look(), checkpoints=look_back(small_look(), folder, stories=True))
 
 
 @pytest.fixture(scope="module")

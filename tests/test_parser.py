@@ -172,8 +172,12 @@ def test_no_sentence(text: str) -> None:
 @settings(deadline=None, max_examples=200)
 @given(st.text(max_size=60))
 def test_any_text_is_judged(text: str) -> None:
-    assert (sentence_error(text) is None) in (True, False)
-    assert 0 <= share_well_formed_stories([text]) <= 1
+    errors, mistake = [sentence_error(sentence) for sentence in sentences(text)], story_error(text)
+    assert share_well_formed([text]) == errors.count(None) / len(errors)
+    assert share_well_formed_stories([text]) == (mistake is None)
+    if any(errors):  # the first sentence that is wrong by itself, or one before that fits no story
+        first = next(number for number, error in enumerate(errors, 1) if error)
+        assert mistake is not None and mistake.number <= first
 
 
 @settings(deadline=None, max_examples=100)

@@ -5,11 +5,8 @@ import ast
 import configparser
 import doctest
 import importlib.util
-import os
 import re
 import shlex
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +31,9 @@ PROGRAM = re.compile(
     r"(?:\w+=\S+ )*(?:mpi(?:run|exec) (?:\S+ )*?)?(?:\S*/)?(?:python -m )?"
     r"(?:(numpygpt)|(?<=python -m )(benchmarks))(?: |$)"
 )
+LINK = r"(?:\]\(|src=\")(?!http)([^)\"]+)"
+NAME = r"`((?:(?:numpygpt|tests|benchmarks|layers)/|[\w/]+\.py)[^`\s]*)`"
+EXTRA = r"\.\[([a-z,]+)\]"
 EVERY = pytest.mark.parametrize("path", FILES, ids=NAMES)
 
 
@@ -57,16 +57,6 @@ def missing(code: str) -> list[str]:
     return sorted(name for name in needed if not importlib.util.find_spec(name))
 
 
-def python(folder: Path, *arguments: str) -> str:
-    """What this checkout prints in a process and a folder of its own."""
-    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
-    env |= {"OPENBLAS_NUM_THREADS": "1", "NUMPYGPT_NUM_THREADS": "1"}  # all of it is small
-    command = [sys.executable, *arguments]
-    ran = subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8")
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run in runs/1, as the first command leaves one behind, but a tiny one."""
@@ -74,7 +64,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "text").write_text("One rainy day, Ada found a robin. " * 99)
     shape = "--context-length 16 --n-embd 24 --n-layer 1 --n-head 2 --batch-size 2"
     options = f"--data text --tokenizer bytes --steps 2 {shape}"
-    python(path, "-m", "numpygpt", "train", *options.split())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        assert main(["train", *options.split()]) == 0
     return path
 
 
@@ -100,10 +92,19 @@ def test_all_python_is_tried() -> None:
     [found[1:] for found in PYTHON],
     ids=[found[0].relative_to(ROOT).as_posix() for found in PYTHON],
 )
-def test_python_runs_as_it_stands(code: str, printed: str, folder: Path) -> None:
+def test_python_runs_as_it_stands(
+    code: str,
+    printed: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     if needed := missing(code):
         pytest.skip(f"needs {', '.join(needed)}")
-    got = python(folder, "-c", code)
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    exec(compile(code, "README.md", "exec", dont_inherit=True), {"__name__": "__main__"})
+    got = capsys.readouterr().out
     if printed:
         noise = r"[\d.]+e-\d+"  # rounding: another on every machine
         assert re.sub(noise, "", got) == re.sub(noise, "", printed)
@@ -151,6 +152,14 @@ def test_calls_are_found() -> None:
     assert any("--tokenizer bytes" in rest and "--eval-every 250" in rest for _, rest in shown())
 
 
+def test_names_are_found() -> None:
+    """Else whatever is asked of them would hold."""
+    text = TEXTS[TOP]
+    assert {"numpygpt/layers/linear.py", "#check-and-practise"} <= set(re.findall(LINK, text))
+    assert "tests/test_gradcheck.py" in re.findall(NAME, text)
+    assert "--sweep" in options(text) and "test" in re.findall(EXTRA, text)
+
+
 @pytest.mark.parametrize(
     ("call", "rest"),
     [
@@ -185,14 +194,12 @@ def test_every_option_that_is_named_exists(path: Path) -> None:
 def test_every_file_that_is_named_exists(path: Path) -> None:
     """Links from the README's folder; names among words from there, the top or the package."""
     text = TEXTS[path]
-    for link in re.findall(r"(?:\]\(|src=\")(?!http)([^)\"]+)", text):
+    for link in re.findall(LINK, text):
         name, _, section = link.partition("#")
         target = path.parent / name if name else path
         assert target.exists(), link
         assert not section or section in anchors(target), link
-    for name in re.findall(
-        r"`((?:(?:numpygpt|tests|benchmarks|layers)/|[\w/]+\.py)[^`\s]*)`", text
-    ):
+    for name in re.findall(NAME, text):
         folders = [ROOT, ROOT / "numpygpt", path.parent]
         assert any(list(folder.glob(name)) for folder in folders), name
 
@@ -213,7 +220,5 @@ def test_the_top_one_links_all_others() -> None:
 def test_every_extra_that_is_named_exists(path: Path) -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    named = {
-        name for names in re.findall(r"\.\[([a-z,]+)\]", TEXTS[path]) for name in names.split(",")
-    }
+    named = {name for names in re.findall(EXTRA, TEXTS[path]) for name in names.split(",")}
     assert named <= set(setup["options.extras_require"])

@@ -19,9 +19,10 @@ TRAIN = (
     "train --data t.txt --tokenizer bytes --steps 2 --batch-size 2 --context-length 8 --n-embd 8"
 )
 TRAIN += " --n-head 2 --n-layer 1 --eval-batches 1"
-KINDS = ["--help", "info", f"{TRAIN} --out new", "generate --run r --prompt x --tokens 3"]
-COMMANDS = [*KINDS, "", "--version", "info --help", "evaluate --run r --data t.txt"]
-COMMANDS += ["gradcheck --sweep", "reproduce ch03"]
+NEW = f"{TRAIN} --out new"
+GENERATE = "generate --run r --prompt x --tokens 3"
+COMMANDS = ["--help", "info", NEW, GENERATE, "generate --run nowhere", "", "--version"]
+COMMANDS += ["info --help", "evaluate --run r --data t.txt", "gradcheck --sweep", "reproduce ch03"]
 Shell = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
@@ -79,9 +80,17 @@ def on_terminal(
 # -- closed, full, deserted -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", KINDS)
-@pytest.mark.parametrize("where", [">&-", "2>&-", ">&- 2>&-", "| true", "| head -c 1"])
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        *(("info", where) for where in (">&-", "2>&-", ">&- 2>&-", "| true", "| head -c 1")),
+        *((NEW, where) for where in (">&- 2>&-", "| true", "| head -c 1")),
+        *((GENERATE, where) for where in (">&- 2>&-", "| head -c 1")),
+        ("--help", "| true"),
+    ],
+)
 def test_output_that_nobody_reads(command: str, where: str, shell: Shell, folder: Path) -> None:
+    """As processes; test_streams_of_other_programs has each command without an output."""
     done = shell(f"numpygpt {command} {where}")
     lost = command.startswith("train") and "|" in where and done.returncode == 1
     assert lost or done.returncode == 0
@@ -93,7 +102,7 @@ def test_output_that_nobody_reads(command: str, where: str, shell: Shell, folder
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize(
-    ("command", "unbuffered"), [*((command, "") for command in KINDS), ("--help", "1")]
+    ("command", "unbuffered"), [("--help", ""), ("--help", "1"), (NEW, ""), (GENERATE, "")]
 )
 def test_output_that_is_full(command: str, unbuffered: str, shell: Shell) -> None:
     done = shell(f"numpygpt {command} > /dev/full", PYTHONUNBUFFERED=unbuffered)
@@ -105,9 +114,8 @@ def test_output_that_is_full(command: str, unbuffered: str, shell: Shell) -> Non
 
 @pytest.mark.parametrize("where", ["2>&-", "2> /dev/full", ">&- 2>&-"])
 def test_a_mistake_that_nobody_can_be_told(where: str, shell: Shell) -> None:
-    for command in ("info gpt3", "generate --run nowhere"):
-        done = shell(f"numpygpt {command} {where}")
-        assert (done.returncode, done.stdout, done.stderr) == (2, b"", b"")
+    done = shell(f"numpygpt info gpt3 {where}")
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"", b"")
 
 
 class Bare:
@@ -127,24 +135,30 @@ def closed() -> io.StringIO:
     return stream
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("make", [lambda: None, closed, Bare], ids=["None", "closed", "bare"])
+MAKE: dict[str, Callable[[], object]] = {"None": lambda: None, "closed": closed, "bare": Bare}
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [*((c, k) for c in COMMANDS for k in ("None", "bare")), (NEW, "closed"), (GENERATE, "closed")],
+)
 def test_streams_of_other_programs(
     command: str,
-    make: Callable[[], object],
+    kind: str,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(folder)
-    out, err = make(), make()
+    out, err = MAKE[kind](), MAKE[kind]()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
-    assert main(command.replace("--out new", f"--out {tmp_path / 'new'}").split()) == 0
+    code = main(command.replace("--out new", f"--out {tmp_path / 'new'}").split())
+    assert code == (2 if "nowhere" in command else 0)
     assert sys.stdout is out and sys.stderr is err  # given back as they were
     assert main(["info", "gpt3"]) == 2
     if isinstance(out, Bare) and isinstance(err, Bare):
-        assert out.text and "unknown preset 'gpt3'" in err.text
+        assert bool(out.text) == (code == 0) and "unknown preset 'gpt3'" in err.text
 
 
 def test_a_broken_pipe_that_lost_something_says_so(

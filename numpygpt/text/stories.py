@@ -6,6 +6,7 @@ tales/of_things.py and tales/of_animals.py, the words in tales/words.py.
 """
 
 import random
+from functools import lru_cache
 
 from numpygpt.text.tales import of_animals, of_things
 from numpygpt.text.tales.teller import Teller, capital
@@ -28,7 +29,12 @@ def stories(count: int, seed: int = 0) -> list[str]:
     """
     if count < 0:
         raise ValueError(f"stories: expected a count of at least 0, got {count}")
+    return list(_told(count, seed))
+
+
+@lru_cache(maxsize=4)  # what looks inside a model asks for the same ones again and again
+def _told(count: int, seed: int) -> tuple[str, ...]:
     rng = random.Random(seed)
     plots = of_things.PLOTS + of_animals.PLOTS
     told = (rng.choice(plots)(Teller(rng)) for _ in range(count))
-    return [" ".join(capital(sentence) for sentence in story if sentence) for story in told]
+    return tuple(" ".join(capital(sentence) for sentence in story if sentence) for story in told)
