@@ -28,8 +28,8 @@ from numpygpt.training.saved import load_with_tokenizer
 from numpygpt.training.windows import RANDOM, prompt_ids
 
 STORY = (
-    "One rainy day, Ada found a robin in the forest. It had a hurt beak and could not sing. She "
-    "brought it home and gave it some berries. Every day, she washed the"
+    "One rainy day, Ada found a little robin in the forest. It had a hurt beak and could not sing. "
+    "She brought it home and gave it some berries. Every day, she washed the"
 )
 OTHERS = f"{END_OF_TEXT}After John and Mary went to the store, John gave a bottle of milk to"
 PAGE = "look.html"

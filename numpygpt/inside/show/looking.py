@@ -1,6 +1,6 @@
 """Look: all that the other files compute, for one model and one prompt, in one object.
 
-    seen = look(model, encoding, "One rainy day, Ada found a robin")
+    seen = look(model, encoding, "One rainy day, Ada found a little robin")
     seen                        in a notebook, the page itself
     seen.text()                 what `numpygpt look` prints
     seen.html(), seen.json()    the page, and its numbers
