@@ -48,7 +48,7 @@ def one_blas_thread() -> Iterator[bool]:
         yield False
         return
     set_threads, get_threads = openblas
-    counted = False  # changes with _users, in one statement: Ctrl-C comes after calls
+    counted = False  # is set with _users in one statement, between whose parts no Ctrl-C comes
     try:
         with _lock:
             if not _users:

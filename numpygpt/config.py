@@ -71,8 +71,8 @@ class GPTConfig:
     sinusoidal_positions : bool
         Whether the position embedding starts as sines and cosines, not at random.
     zero_init_attention : bool
-        Whether attention's output matrices start as 0: what they learn first is then to say again
-        what a head looks at.
+        Whether attention's output matrices start as 0: what they learn first is then to copy the
+        tokens that a head looks at.
     """
 
     vocab_size: int = 50257
@@ -106,7 +106,7 @@ class GPTConfig:
     def proj_std(self) -> float:
         """What attention's and feed-forward's last matrices start with: init_std / sqrt(2 L).
 
-        A GPT adds up the outputs of 2 L such matrices: together no more than one's would be.
+        A GPT adds up the outputs of 2 L such matrices: their sum is as large as one at init_std.
         """
         return self.init_std / math.sqrt(2 * self.n_layer)
 

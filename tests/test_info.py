@@ -48,7 +48,7 @@ def test_counts_and_sizes(
     preset: str, options: dict[str, bool], parameters: int, mib: float
 ) -> None:
     config = GPTConfig.preset(preset, **options)
-    table = describe(config)
+    table = describe(config, 1, 256)
     assert number(table, "in all") == parameters
     assert number(table, "weights") == mib
     parts = ["token embedding", "position embedding", "attention", "feed-forward", "layer norms"]
@@ -59,27 +59,30 @@ def test_counts_and_sizes(
 
 
 def test_the_parts_of_the_books_model() -> None:
-    table = describe(GPTConfig.preset("gpt2", **BOOK))
+    table = describe(GPTConfig.preset("gpt2", **BOOK), 1, 256)
     assert "attention, 12 times 2,360,064 " in table
     assert "feed-forward, 12 times 4,722,432 " in table
     assert number(table, "keys and values") == 72.00
     assert number(table, "to generate") == pytest.approx(621.83 + 72, abs=0.011)
-    tied = describe(GPTConfig.preset("gpt2"))
+    tied = describe(GPTConfig.preset("gpt2"), 1, 256)
     assert re.search("^  head +the token embedding's$", tied, re.MULTILINE)
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="resident memory is read from Linux's /proc")
 def test_the_largest_preset_takes_no_time_and_no_memory() -> None:
     before, start = resident_pages(), time.perf_counter()
-    describe(GPTConfig.preset("gpt2-xl"))
+    describe(GPTConfig.preset("gpt2-xl"), 1, 256)
     assert time.perf_counter() - start < 2
     assert resident_pages() - before < 10_000  # 40 MB, of 6.2 GB of weights
 
 
 def test_a_model_that_nobody_could_build_is_described() -> None:
     few, many = (GPTConfig.preset("gpt2", n_layer=n) for n in (3, 10**12))
-    block = number(describe(few), "feed-forward") / 3 + number(describe(few), "attention") / 3
-    blocks = sum(number(describe(many), part) for part in ("feed-forward", "attention"))
+    block = (
+        number(describe(few, 1, 256), "feed-forward") / 3
+        + number(describe(few, 1, 256), "attention") / 3
+    )
+    blocks = sum(number(describe(many, 1, 256), part) for part in ("feed-forward", "attention"))
     assert blocks == 10**12 * block
     with pytest.raises(MemoryError, match=r"a model of 7,087,\d{3},.* parameters needs 108,"):
         check_room(many)
@@ -118,7 +121,7 @@ def test_flops_are_those_of_the_matrix_products() -> None:
     seen = T / 2  # tokens that a token attends to, on average: T (T + 1) / 2 of T^2, rounded
     attention = 2 * C * seen  # scores and weighted values
     assert forward_flops(config, T) == 2 * (L * (projections + attention) + V * C)
-    table = describe(GPTConfig.preset("gpt2"), T=256)
+    table = describe(GPTConfig.preset("gpt2"), 1, 256)
     assert re.search("^  forward +251.8 Mflop$", table, re.MULTILINE)
     assert number(table, "forward and backward") == 755.3
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -348,11 +349,11 @@ def test_check_prints_the_identities_only(run: Run, monkeypatch: pytest.MonkeyPa
         (["--prompt", "a robin " * 40], r"1 to 64 tokens \(the context\), got \d+: shorten it"),
         (["--head", "2.0"], r"no head 2\.0 .*blocks are 0 to 1, heads 0 to 2"),
         (["--head", "0.3"], r"no head 0\.3"),
-        (["--head", "first"], r"--head: expected LAYER\.HEAD, such as 0\.3, got 'first'"),
+        (["--head", "first"], r"--head: expected BLOCK\.HEAD, such as 0\.3, got 'first'"),
         (["--word", " "], r"expected a word, got ' '"),
         (["--out", "nowhere/page.html"], r"nowhere is no folder to write into"),
         (["--json", "nowhere/x.json"], r"nowhere is no folder to write into"),
-        (["--out", "x.html", "--json", "./x.html"], "expected two files, got x.html for both"),
+        (["--out", "x.html", "--json", "./x.html"], "expected another file than the page's, got"),
         (["--check", "--json", "x", "--open"], "no page and no numbers: remove --json, --open"),
         (["--out", "runs"], r"runs: expected a file to write, got a folder"),
         (["--run", "runs"], r"expected the folder of a run"),
@@ -433,3 +434,25 @@ def test_a_model_that_is_no_number_says_so() -> None:
     data = json.loads(some.json())
     failing = {one["name"] for one in data["identities"] if not one["holds"]}
     assert "the parts of a logit sum to it" in failing and "FAILS" in some.text()
+
+
+def test_json_is_not_written_over_the_page(run: Run, folder: Path, tmp_path: Path) -> None:
+    page_file = folder / "runs" / "1" / "look.html"
+    before = page_file.exists()
+    link = tmp_path / "link.json"
+    link.symlink_to(page_file)
+    for same in ("runs/1/look.html", str(link)):
+        code, _, err = run("--run", "runs/1", "--json", same)
+        assert code == 2 and "--json: expected another file than the page's, got" in err
+    assert page_file.exists() == before
+
+
+def test_another_pipe_that_is_closed_is_told(folder: Path, run: Run, tmp_path: Path) -> None:
+    """Unlike the output, whose reader may have enough."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: open(pipe, "rb").close())
+    reader.start()
+    code, _, err = run("--run", "runs/1", "--prompt", "robin", "--out", str(pipe))
+    reader.join(10)
+    assert code == 1 and str(pipe) in err

@@ -302,7 +302,7 @@ def test_wrong_options(args: list[str], message: str, run: Run, tmp_path: Path) 
 def test_a_wrong_name_of_a_head(name: str, run: Run) -> None:
     code, out, err = run(f"--attention={name}", "--prompt=a")
     assert (code, out) == (2, "")
-    assert f"argument --attention: expected LAYER.HEAD, such as 0.3, got {name!r}" in err
+    assert f"argument --attention: expected BLOCK.HEAD, such as 0.3, got {name!r}" in err
 
 
 def test_without_matplotlib(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

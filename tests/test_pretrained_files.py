@@ -136,9 +136,10 @@ def test_numbers_that_a_dtype_cannot_hold_are_not_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_dtype_is_not_written(model: GPT, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected float64, float32, .* got 'int8'"):
-        model.save_pretrained(tmp_path, "int8")
+@pytest.mark.parametrize("dtype", ["int8", "fp16"])  # the second is no name of NumPy's
+def test_an_unknown_dtype_is_not_written(dtype: str, model: GPT, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"expected float64, float32, .* got '{dtype}'"):
+        model.save_pretrained(tmp_path, dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.dtype("float16"), "f2"])
@@ -498,6 +499,25 @@ def test_a_failed_write_keeps_the_old_file(
     monkeypatch.setattr(safetensors, "serialize_file", fail)
     model.flat.data[:] = 0
     with pytest.raises(OSError, match="No space left"):
+        model.save_pretrained(folder)
+    assert_equal(make(), GPT.from_pretrained(folder))
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_refused_replacement_leaves_the_old_model_whole(
+    model: GPT, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another program has the weights open, on some systems."""
+    replace_file = os.replace
+
+    def refused(source: Any, target: Any) -> None:
+        if str(target).endswith(".safetensors"):
+            raise PermissionError(errno.EACCES, "in use")
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "replace", refused)
+    model.flat.data[:] = 0
+    with pytest.raises(PermissionError, match="in use"):
         model.save_pretrained(folder)
     assert_equal(make(), GPT.from_pretrained(folder))
     assert len(list(folder.iterdir())) == 2

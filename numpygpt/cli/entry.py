@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from numpygpt.cli.parser import build_parser
-from numpygpt.cli.streams import standard_streams
+from numpygpt.cli.streams import Output, standard_streams
 from numpygpt.cli.usage import check_options, chosen_command
 from numpygpt.parallel import use_threads
 from numpygpt.text.printable import printable
@@ -25,8 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = run(sys.argv[1:] if argv is None else argv)
             out.flush()
         except BrokenPipeError as error:
-            if error.errno is None and str(error):  # not the system's own words
-                code, message = 1, f"numpygpt: {error}"
+            # Not the system's own words, or of another pipe than the output.
+            if error.filename not in (None, Output.name) or (error.errno is None and str(error)):
+                code, message = 1, f"numpygpt: {explained(error)}"
         except KeyboardInterrupt:
             code, message = 130, "interrupted"
         except MISTAKES as error:

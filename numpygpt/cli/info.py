@@ -58,7 +58,7 @@ def forward_flops(config: GPTConfig, T: int) -> int:
     return 2 * (L * matrices + model.head.W.size) + 4 * L * C * T // 2
 
 
-def describe(config: GPTConfig, B: int = 1, T: int = 256) -> str:
+def describe(config: GPTConfig, B: int, T: int) -> str:
     """The table that `numpygpt info` prints; training reads batches of B sequences of T tokens."""
     if B < 1 or not 1 <= T <= config.context_length:
         raise ValueError(

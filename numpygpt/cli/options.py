@@ -58,7 +58,7 @@ def layer_and_head(text: str) -> tuple[int, int]:
     """A head's name, such as 4.11: block 4, head 11."""
     if named := re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})", text):
         return int(named[1]), int(named[2])
-    raise argparse.ArgumentTypeError(f"expected LAYER.HEAD, such as 0.3, got {text[:40]!r}")
+    raise argparse.ArgumentTypeError(f"expected BLOCK.HEAD, such as 0.3, got {text[:40]!r}")
 
 
 VALUES: dict[Any, Any] = {int: whole, float: number}

@@ -274,7 +274,7 @@ def add_plot(all_commands: Commands) -> None:
     what = p.add_mutually_exclusive_group()
     what.add_argument(
         "--attention",
-        metavar="LAYER.HEAD",
+        metavar="BLOCK.HEAD",
         type=layer_and_head,
         help="what this head looks at in --prompt; both are counted from 0",
     )

@@ -19,7 +19,7 @@ from numpygpt.training.windows import prompt_ids
 def draw(args: argparse.Namespace) -> None:
     """Draw what the options say."""
     if args.attention is None and args.prompt is not None:
-        raise ValueError("--prompt is the text for --attention LAYER.HEAD: give that, too")
+        raise ValueError("--prompt is the text for --attention BLOCK.HEAD: give that, too")
     source = args.source or newest_run()
     kinds = {"attention": args.attention, "embeddings": args.embeddings}
     kind = next((name for name, value in kinds.items() if value is not None), "losses")

@@ -55,7 +55,9 @@ def expect_writable(file: str | Path) -> Path:
     path = user_path(file)
     if path.is_dir():
         raise IsADirectoryError(f"{path}: expected a file to write, got a folder")
-    folder = (path.resolve() if path.is_symlink() else path).parent
+    if is_device(path) and not os.access(path, os.W_OK):
+        raise ValueError(f"{path} cannot be written: no permission")
+    folder = (Path(os.path.realpath(path)) if path.is_symlink() else path).parent
     if not is_device(path) and not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise ValueError(f"{path} cannot be written: {folder} is no folder to write into")
     return path

@@ -199,8 +199,10 @@ def _answer(seen: Trace, x: Array, after: int, answer: Answer) -> Array:
 
 
 def _expect_alike(one: Trace, other: Trace) -> None:
-    if len(one.ids) != len(other.ids) or one.model.config != other.model.config:
+    if len(one.ids) != len(other.ids):
         raise ValueError(
-            "to patch, expected two texts of as many tokens, seen by one model, got "
-            f"{len(one.ids)} and {len(other.ids)} tokens"
+            "to patch, expected two texts of as many tokens, got "
+            f"{len(one.ids)} and {len(other.ids)}"
         )
+    if not np.shares_memory(one.model.head.W.data, other.model.head.W.data):
+        raise ValueError("to patch, expected two texts seen by one model, got two models'")

@@ -56,7 +56,7 @@ def train(folder: Path, steps: int | None = None) -> None:
 def options(steps: int, text: Text) -> TrainConfig:
     """The defaults, for fewer steps."""
     warmup = min(TrainConfig().warmup, steps // 4)
-    quarter = max(1, steps // 4)
+    quarter = -(-steps // 4)
     return TrainConfig(steps, warmup=warmup, eval_every=quarter, windows=text.windows())
 
 

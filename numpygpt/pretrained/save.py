@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,7 +39,7 @@ def save_pretrained(
     except ModuleNotFoundError:
         raise missing_extra("safetensors") from None
     kind = str(dtype)
-    if kind != "bfloat16":  # which NumPy has not
+    with suppress(TypeError):  # what NumPy has not: bfloat16, or what is refused below
         kind = np.dtype(dtype).name
     if kind not in ("float64", "float32", "float16", "bfloat16"):
         raise ValueError(
@@ -62,9 +63,17 @@ def save_pretrained(
             flush_to_disk(written.fileno())
 
     with made_folder(user_path(folder)) as there:
-        # Until config.json is there again, the last of all, this is no model: an interrupted one
-        # could have the weights of one and the heads or the tokens of another.
-        write_whole(there / WEIGHTS, write, lambda _: (there / CONFIG).unlink(missing_ok=True))
+        # config.json goes once the new weights are whole on the disk. Until it is there again, the
+        # last of all, this is no model: an interrupted one could have the weights of one and the
+        # heads or the tokens of another.
+        config_file = there / CONFIG
+        old = config_file.read_bytes() if config_file.is_file() else None
+        try:
+            write_whole(there / WEIGHTS, write, lambda _: config_file.unlink(missing_ok=True))
+        except OSError:  # the old weights are there still
+            if old is not None and not config_file.exists():
+                write_whole(config_file, old)
+            raise
         for name, text in texts.items():
             write_whole(there / name, text)
 

@@ -13,9 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 
 from numpygpt.files.whole import write_whole
@@ -96,12 +94,10 @@ def cache_folder() -> Path | None:
 
 def download(url: str, sha256: str, seconds: float) -> bytes:
     """The file at the address, checked; an OSError if it is not here in time or is another file."""
-    from urllib.request import urlopen  # not above: it would be a tenth of each command's start
-
     # A socket's timeout starts again with every byte, so a server that trickles would never end.
     # A thread that nobody waits for bounds everything: names, headers, body.
     answer: queue.Queue[bytes | Exception] = queue.Queue()
-    threading.Thread(target=_fetch, args=(urlopen, url, seconds, answer), daemon=True).start()
+    threading.Thread(target=_fetch, args=(url, seconds, answer), daemon=True).start()
     try:
         data = answer.get(timeout=seconds)
     except queue.Empty:
@@ -114,10 +110,10 @@ def download(url: str, sha256: str, seconds: float) -> bytes:
     return data
 
 
-def _fetch(
-    urlopen: Callable[..., Any], url: str, seconds: float, answer: "queue.Queue[bytes | Exception]"
-) -> None:
+def _fetch(url: str, seconds: float, answer: "queue.Queue[bytes | Exception]") -> None:
     """Put what comes from the address, or what went wrong, in the queue."""
+    from urllib.request import urlopen  # not above: it would be a tenth of each command's start
+
     deadline = time.monotonic() + seconds
     try:
         with urlopen(url, timeout=seconds) as response:

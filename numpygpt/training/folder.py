@@ -3,11 +3,11 @@
     checkpoint.npz          the last instant: see files/checkpoint.py
     metrics.csv             the losses, step by step: see metrics.py
     kept/step-0000000.npz   with --keep: earlier instants (kept.py says which), named after the
-    kept/step-0000044.npz   steps that were done
+    kept/step-0000041.npz   steps that were done
 
 What is kept has the form of checkpoint.npz, without AdamW's arrays: its weights, the tokenizer and
 the training's record. So it is a model as any other (`GPT.from_pretrained`, `load_tokenizer`,
-`numpygpt generate --run runs/1/kept/step-0000044.npz`), a third as large, and cannot be resumed.
+`numpygpt generate --run runs/1/kept/step-0000041.npz`), a third as large, and cannot be resumed.
 """
 
 import os

@@ -27,6 +27,7 @@ class Metrics:
     step : int
         Rows up to this one are kept: a run that is resumed there writes the others anew. A file
         that has not all of these (of somebody else, say, or damaged) is kept under another name.
+        At step 0 all rows are another run's, and go.
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
@@ -55,14 +56,17 @@ class Metrics:
             flush_to_disk(self.file.fileno())
 
     def close(self) -> None:
-        """The last row was written."""
+        """Close the file."""
         self.file.close()
 
     def _put_aside(self, data: bytes, step: int) -> None:
         names = (self.path.with_name(f"metrics.{n}.csv") for n in count(1))
         aside = next(path for path in names if not path.exists())
         write_whole(aside, data)
-        say(f"{self.path} has not all rows of the steps up to {step}: as it was, it is now {aside}")
+        say(
+            f"{self.path} lacks rows of the steps up to {step}, or another program has saved it: "
+            f"as it was, it is now {aside}"
+        )
 
     def _append(self, data: bytes) -> None:
         written = 0

@@ -218,7 +218,7 @@ class Run:
         if done % (c.save_every or c.eval_every) == 0:
             metrics.flush()  # a checkpoint never is ahead of its rows
             self.save()
-        if done % max(1, c.steps // 4) == 0 and not self.complete:
+        if done % -(-c.steps // 4) == 0 and not self.complete:
             self.show_sample(progress, f"after {done} steps")
 
     def show_sample(self, progress: Progress, when: str) -> None:

@@ -1,6 +1,7 @@
 """`numpygpt look`: which model, which prompt, and where what is found goes."""
 
 import argparse
+import os
 import shutil
 import sys
 import webbrowser
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import tiktoken
 
 from numpygpt.config import GPTConfig
-from numpygpt.files.whole import expect_writable, user_path, write_whole
+from numpygpt.files.whole import expect_writable, write_whole
 from numpygpt.gpt import GPT
 from numpygpt.inside.check import identities
 from numpygpt.inside.show.described import identities_table
@@ -22,6 +23,7 @@ from numpygpt.inside.show.terminal import EIGHTHS, SHADES, Screen
 from numpygpt.inside.words import word_ids
 from numpygpt.layers.parameter import Array
 from numpygpt.pretrained.hub import is_run
+from numpygpt.text.printable import printable
 from numpygpt.text.tokenizer import END_OF_TEXT, gpt2_encoding
 from numpygpt.training.record import as_trained
 from numpygpt.training.saved import load_with_tokenizer
@@ -82,11 +84,13 @@ def look_command(source: str | Path | None, args: argparse.Namespace) -> bool:
         print("\n".join(identities_table(checks, screen())))
         return all(one.holds for one in checks)
     page_file = expect_writable(args.out or (subject.folder or Path()) / PAGE)
+    if args.json is not None and os.path.realpath(args.json) == os.path.realpath(page_file):
+        raise ValueError(f"--json: expected another file than the page's, got {args.json}")
     seen = look_at(subject, ids, args.word, args.head)
-    write(seen, page_file, args.json and user_path(args.json))
+    write(seen, page_file, args.json)
     at = screen()
     print(seen.text(at.width, at.plain))
-    print(f"the page: {page_file}")
+    print(f"the page: {printable(str(page_file))}")
     if args.open and not webbrowser.open(page_file.resolve().as_uri()):
         print(f"no browser was found to open {page_file}", file=sys.stderr)
     return all(one.holds for one in seen.checks)
@@ -113,9 +117,9 @@ def write(seen: Look, page_file: Path, json_file: Path | str | None) -> None:
 
 def expect_outputs(args: argparse.Namespace) -> None:
     """Raise before the work if what is asked for could not be written, or would not be."""
-    files = [expect_writable(file).resolve() for file in (args.out, args.json) if file is not None]
-    if len(files) == 2 and files[0] == files[1]:
-        raise ValueError(f"--out and --json: expected two files, got {args.out} for both")
+    for file in (args.out, args.json):
+        if file is not None:
+            expect_writable(file)
     given = [f"--{name}" for name in ("out", "json", "open") if getattr(args, name)]
     if args.check and given:
         raise ValueError(f"--check writes no page and no numbers: remove {', '.join(given)}")

@@ -15,6 +15,7 @@ from numpygpt.inside.show.findings import Findings
 from numpygpt.inside.show.near import among_of
 from numpygpt.inside.traces import trace
 from numpygpt.inside.words import token_text
+from numpygpt.text.printable import printable
 from numpygpt.training.folder import kept_checkpoints
 from numpygpt.training.saved import load_run
 
@@ -44,7 +45,8 @@ def look_back(look: Findings, folder: Path, stories: bool) -> list[dict[str, Any
         try:
             run = load_run(path)
         except CheckpointError as error:
-            look.left_out.append(f"Step {step} of the look back is left out: {error}.")
+            why = printable(str(error)).encode(errors="backslashreplace").decode()
+            look.left_out.append(f"Step {step} of the look back is left out: {why}.")
             continue
         found.append(_entry(step, run.model, run.encoding, look, room, stories))
     last = load_run(folder).training.get("state", {}).get("step", kept[-1][0])
@@ -55,7 +57,7 @@ def _entry(
     step: int, model: GPT, encoding: tiktoken.Encoding, look: Findings, room: bool, stories: bool
 ) -> dict[str, Any]:
     asked = look.words.near.get("word")
-    word = asked.word if asked else token_text(encoding, look.ids[-1])
+    word: str | int = asked.word if asked else int(look.ids[-1])
     near = neighbours(model, encoding, word, NEAREST, among_of(encoding, stories))
     seen = trace(model, look.ids)
     lens, P = predictions(seen, look.answer), patterns(seen)
