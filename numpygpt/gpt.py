@@ -105,7 +105,7 @@ class GPT(Layer):
         With caches (from `new_caches`), ids are the tokens that follow those seen with them so far.
         """
         ids = batch_of_ids("GPT", ids)
-        before = self._check_caches(caches, len(ids)) if caches is not None else 0
+        before = self._cached_length(caches, len(ids)) if caches is not None else 0
         if before + ids.shape[1] > self.config.context_length:
             raise ValueError(
                 f"GPT: expected at most {self.config.context_length} tokens, the context length, "
@@ -144,7 +144,7 @@ class GPT(Layer):
         dtype = self.token_embedding.W.data.dtype
         return [KeyValueCache(shape, dtype) for _ in self.blocks]
 
-    def _check_caches(self, caches: list[KeyValueCache], B: int) -> int:
+    def _cached_length(self, caches: list[KeyValueCache], B: int) -> int:
         """How many tokens the caches hold; an error unless they fit the model and the batch."""
         batches = {cache.k.shape[0] for cache in caches}
         if len(caches) != len(self.blocks) or batches != {B}:
