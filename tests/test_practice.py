@@ -530,7 +530,7 @@ def shape(said: str) -> str:
     lines = [" ".join(line.split()) for line in said.splitlines() if not line.startswith("    ")]
     text = "\n".join(line.removesuffix(" ...") for line in lines if line not in ("", "..."))
     text = text.replace("practice/", "").replace(", in practice.", "")
-    return re.sub(r"\d[\d.,]*", "0", text)
+    return re.sub(r"\d[\d.,]*(m\d+)?", "0", text)
 
 
 @pytest.fixture

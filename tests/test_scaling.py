@@ -79,6 +79,7 @@ def test_measured_here() -> None:
     assert run.returncode == 0, run.stderr
     n, bandwidth, exchange = json.loads(run.stdout)
     model = Scaling(int(n), 1.0, 2, 2, 1.0, bandwidth, 0.0).exchange
-    # Half of what is exchanged is added up as well; the bounds are wide, for machines are busy.
-    assert 0.2 < exchange / model < 8
+    # Half of what is exchanged is added up as well. Beside other tests, two processes may wait for
+    # each other ten times as long as they work; a wrong unit would be a thousand.
+    assert 0.2 < exchange / model < 100
     assert np.isfinite(model)
