@@ -237,7 +237,7 @@ class GPT(Layer):
         from numpygpt.pretrained import save_pretrained
 
         self.expect_as_configured()
-        dtype = dtype or str(self.flat.data.dtype)
+        dtype = self.flat.data.dtype if dtype is None else dtype
         arrays = {name: p.data for name, p in self.named_parameters()}
         save_pretrained(self.config, arrays, folder, dtype, encoding)
 

@@ -146,7 +146,7 @@ def over_heads(kernel: Callable[..., object], *arrays: Array | None, scratch: in
 
 
 def _n_blocks(n_rows: int, n_elements: int) -> int:
-    """How many blocks, each to fit the cache; if several, a multiple of the threads."""
+    """How many blocks, each to fit the cache; if no fewer than the threads, a multiple of them."""
     n_blocks = max(1, min(n_rows, -(-n_elements // BLOCK_ELEMENTS)))
     return 1 if n_blocks == 1 else n_blocks + -n_blocks % min(num_threads(), n_blocks)
 

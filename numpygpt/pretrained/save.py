@@ -70,7 +70,7 @@ def save_pretrained(
         old = config_file.read_bytes() if config_file.is_file() else None
         try:
             write_whole(there / WEIGHTS, write, lambda _: config_file.unlink(missing_ok=True))
-        except OSError:  # the old weights are there still
+        except PermissionError:  # to replace the old weights, which are there still
             if old is not None and not config_file.exists():
                 write_whole(config_file, old)
             raise
